@@ -32,7 +32,7 @@ from contract_tests.strategies import integrations, texts
 from mock_server.contract.tables import MASK
 
 MOST_ALIVE = 12
-"""Greatest number of integrations that exist at once in an example."""
+"""Maximum number of integrations that exist at once in an example."""
 TO_SHRINK = {"quick": 0.0, "default": 10.0, "deep": 60.0}
 """Time limit for shrinking, in seconds."""
 
@@ -54,20 +54,20 @@ def settings(central: Central, *, examples: int, steps: int = 50) -> hypothesis.
 
 
 def seeded(central: Central, test: Any) -> Any:
-    """Make hypothesis draw the same examples in every run with this seed."""
+    """Make hypothesis draw the same examples in every run with the same seed."""
     return hypothesis.seed(f"{central.options.seed}:{central.check}")(test)
 
 
 def without_credentials(central: Central, strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Draw no value with a credential of the run, which an answer may repeat.
+    """Exclude values that contain a credential of the run.
 
-    Hypothesis also draws words of the program that it runs in, and these may be the tokens of a test.
+    Hypothesis also draws constants of the program that it runs in, which may include the tokens of a test.
     """
     return strategy.filter(lambda value: not central.transport.has_credential(repr(getattr(value, "body", value))))
 
 
 class Enough(BaseException):
-    """Raised when the time for shrinking is over; not an Exception, so that hypothesis does not catch it."""
+    """The time for shrinking is over. Not an Exception, so that hypothesis does not catch it."""
 
 
 class Watch:
@@ -88,7 +88,7 @@ class Watch:
         """Begin an example.
 
         Raises:
-            Enough: shrinking has taken as long as it may.
+            Enough: the time for shrinking is over.
         """
         self.central.history = []
         if self.error is not None and time.monotonic() > self._until:
@@ -115,17 +115,17 @@ class Watch:
             if self.error is None:
                 raise self.stopped or error from None
             if isinstance(self.error, CheckFailed) and isinstance(error, hypothesis.errors.Flaky):
-                # Hypothesis also reports a test as flaky if it is stopped.
+                # Hypothesis also reports a stopped test as flaky.
                 self.error.intermittent = self.error.intermittent or self.stopped is None
             self.central.history = self.history
             raise self.error from None
 
 
 def run_machine(central: Central, *, examples: int, steps: int) -> None:
-    """Play the machine against a target.
+    """Run the machine against a target.
 
     Raises:
-        CheckFailed: the target does not do what the model says.
+        CheckFailed: the target differs from the model.
     """
     watch = Watch(central)
     machine = seeded(central, type("Integrations", (IntegrationMachine,), {"central": central, "watch": watch}))
@@ -146,10 +146,10 @@ class IntegrationMachine(RuleBasedStateMachine):
         self.watch.begins()
         self.model = Model(self.central.contract)
         self.early: set[str] = set()
-        """Ids that were deleted straight after their create: that DELETE may be answered 404, and the next one 200."""
+        """Ids that were deleted right after their create: Central may answer 404 to the first DELETE, and then 200."""
 
     def teardown(self) -> None:
-        """End the example, while a failure of it may be propagating."""
+        """End the example, which may have failed."""
         self.watch.ends(sys.exc_info()[1])
 
     # -- creating ---------------------------------------------------------------------------------
@@ -164,26 +164,26 @@ class IntegrationMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.model.stored) < MOST_ALIVE)
     @rule(target=alive, id=gone, data=st.data())
     def create_again(self, id: str, data: st.DataObject) -> Any:
-        """POST an integration under a name that was used before."""
+        """POST an integration with a former name."""
         body = self._integration(data) | {"name": self.model.names[id]}
         if refusal := self.model.create_refusal(body):
-            check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken again")
+            check_refusal(self.central, self.central.create(body), refusal, "a create with a name that is in use again")
             return multiple()
         return self._created(body)
 
     @rule(id=alive, data=st.data())
     def create_taken_name(self, id: str, data: st.DataObject) -> None:
-        """POST an integration under a name that is taken."""
+        """POST an integration with a name that is in use."""
         body = self._integration(data) | {"name": self.model.names[id]}
         refusal = self.model.create_refusal(body)
         assert refusal is not None  # the model says that it exists
-        check_refusal(self.central, self.central.create(body), refusal, "POST of a name that is taken")
+        check_refusal(self.central, self.central.create(body), refusal, "a create with a name that is in use")
 
     def _created(self, body: Body) -> str:
         reply = self.central.create(body)
-        self.central.taken(reply, f"a create of type {body['type']}")
+        self.central.ok(reply, f"a create of type {body['type']}")
         id = created_id(reply)
-        self.central.true(id not in self.model.names, "an id was given twice", expected="another id", got=id)
+        self.central.true(id not in self.model.names, "two creates return the same id", expected="another id", got=id)
         self.model.create(id, body)
         return id
 
@@ -224,7 +224,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         if "azure" in (body["type"], self.model.stored[id]["type"]) and member_of(
             self.central.contract, body
         ) != member_of(self.central.contract, self.model.stored[id]):
-            return  # a stored docker member may count as azure; another rule covers that
+            return  # a stored docker member may be converted to azure; another check covers that
         self._updated("PATCH without credentials", id, body)
 
     def _updated(self, way: str, id: str, body: Body) -> None:
@@ -245,7 +245,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         """Test an integration of the type whose tests contact nothing."""
         body = self._integration(data, ["scannerv4"])
         reply = self.central.test(body) if way == "/test" else self.central.test_updated(body, True)
-        self._answers_nothing(reply, f"POST of {way}, type scannerv4")
+        self._answers_nothing(reply, f"POST {way} of type scannerv4")
 
     @rule(id=alive, way=st.sampled_from(("/test", "/test/updated")), data=st.data())
     def test_fails(self, id: str, way: str, data: st.DataObject) -> None:
@@ -253,7 +253,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         body = self._integration(data) | {"id": id, "categories": ["REGISTRY"], "type": "registry-of-no-kind"}
         reply = self.central.test(body) if way == "/test" else self.central.test_updated(body, True)
         text = self.central.text("registry-type-known", type=body["type"])
-        self.central.refused(reply, f"POST of {way} of a type that is no registry", text=text)
+        self.central.refused(reply, f"POST {way} of a type that is not a registry", text=text)
 
     # -- deleting and reading ---------------------------------------------------------------------
 
@@ -282,7 +282,7 @@ class IntegrationMachine(RuleBasedStateMachine):
     def read(self, id: str) -> None:
         """GET an integration."""
         reply = self.central.get(id)
-        self.central.taken(reply, "GET of an integration")
+        self.central.ok(reply, "GET of an integration")
         self.central.same(reply.json, self.model.read(id), "GET of an integration")
 
     @rule(id=gone)
@@ -295,7 +295,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         """List by a name that is, or was, used."""
         name = self.model.names[id]
         got = listed(self.central, f"?name={name}")
-        check_same(got, self.model.listed(name), "the list?name=")
+        check_same(got, self.model.listed(name), "the list by name")
 
     @invariant()
     def all_there(self) -> None:
@@ -315,5 +315,5 @@ class IntegrationMachine(RuleBasedStateMachine):
         return body
 
     def _answers_nothing(self, reply: Reply, what: str) -> None:
-        self.central.taken(reply, what)
+        self.central.ok(reply, what)
         self.central.same(reply.json, {}, f"the answer to {what}")

@@ -29,31 +29,31 @@ STATUS_OF_CODE: Mapping[int, int] = {
 """HTTP status for each gRPC code, as grpc-gateway maps them."""
 
 
-@check("list", "base", title="The list does not answer 200 with `integrations`, a list", writes=False)
+@check("list", "base", title="The list is not answered 200 with an array `integrations`", writes=False)
 def list_answers(central: Central) -> None:
     reply = central.list()
-    central.taken(reply, "GET of the collection")
+    central.ok(reply, "GET of the list")
     items = reply.integrations
     central.true(items is not None, "the list has no `integrations`", expected="a list", got=brief(reply))
     ids = [str(item.get("id")) for item in items or ()]
     twice = sorted({id for id in ids if ids.count(id) > 1})
-    central.true(not twice, "the list shows an integration twice", expected=[], got=twice)
+    central.true(not twice, "the list contains an integration twice", expected=[], got=twice)
 
 
 @check(
     "error-shape",
     "base",
-    title="An error does not have Central's four keys, or its code does not fit its status",
+    title="An error does not have Central's four keys, or its code does not match its status",
     writes=False,
 )
 def error_shape(central: Central) -> None:
     for what, reply in (
-        ("GET of an unknown id", central.get(central.unknown_id())),
-        ("GET of an unknown path", central.send("GET", "/v1/nothing")),
+        ("a GET of an unknown id", central.get(central.unknown_id())),
+        ("a GET of an unknown path", central.send("GET", "/v1/nothing")),
     ):
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
-            continue  # this is not an error; other checks report that
-        _check_error(central, reply, f"the error of a {what}")
+            continue  # not an error; other checks report that
+        _check_error(central, reply, f"the error for {what}")
     for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
         central.plain_error(central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}))
 
@@ -61,9 +61,9 @@ def error_shape(central: Central) -> None:
 def _check_error(central: Central, reply: Reply, what: str) -> None:
     body = reply.object
     central.same(sorted(body), ["code", "details", "error", "message"], f"the keys of {what}")
-    central.same(body["error"], body["message"], f"`error` repeats `message` in {what}")
+    central.same(body["error"], body["message"], f"`error`, which repeats `message`, in {what}")
     central.true(isinstance(body["message"], str) and bool(body["message"]), f"{what} has no message", got=brief(reply))
-    central.same(body["details"], [], f"`details` of {what}: image integrations attach none")
+    central.same(body["details"], [], f"`details` of {what}, which are always empty")
     code = body["code"]
     status = STATUS_OF_CODE.get(code) if isinstance(code, int) and not isinstance(code, bool) else None
     if status != reply.status:
@@ -72,7 +72,7 @@ def _check_error(central: Central, reply: Reply, what: str) -> None:
             "code": [key for key, each in STATUS_OF_CODE.items() if each == reply.status],
         }
         raise CheckFailed(
-            f"the code of {what} does not fit its status", expected=expected, got={"status": reply.status, "code": code}
+            f"code and status of {what} disagree", expected=expected, got={"status": reply.status, "code": code}
         )
 
 
@@ -92,14 +92,14 @@ def get_missing(central: Central) -> None:
 # -- creating -------------------------------------------------------------------------------------
 
 
-@check("create", "base", title="A create of some type is not answered 200 with an id")
+@check("create", "base", title="A create of a valid integration is not answered 200 with an id")
 def create(central: Central) -> None:
     for number, type in enumerate(central.creatable_types):
         with central.case():
             body = with_every_field(central, type, number)
             reply = central.create(body)
             if reply.status != 200 or not reply.object.get("id"):
-                raise CheckFailed(f"creating type {type}", expected={"status": 200}, got=brief(reply))
+                raise CheckFailed(f"a create of type {type} fails", expected={"status": 200}, got=brief(reply))
             central.shared.controls.add(type)
             if central.reuses_integrations:  # other checks reuse them
                 central.keep(reply.object["id"], body)
@@ -115,7 +115,7 @@ def keep_one(central: Central) -> None:
 
 
 def with_every_field(central: Central, type: str, number: int) -> Body:
-    """Return an integration with every field set; flags are true in every second one.
+    """Return an integration with every field set; flags are true if `number` is even.
 
     It has one category, which every release has; another check covers several categories.
     """
@@ -125,18 +125,18 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
     body = central.integration(
         type, autogenerated=number % 2 == 0, categories=categories, clusterId=cluster, source=source
     )
-    # Credentials that a server may fail to mask: beyond ASCII (but fit for a header), long, and short. Whether a server
-    # stores longer ones is for long-credentials-kept.
+    # Credentials that a server may fail to mask: non-ASCII (but valid in a header), long, and short.
+    # long-credentials-kept checks whether a server stores longer ones.
     if type == "azure":
         body["azure"]["password"] += "-\u00fc"
     elif type == "quay":
         body["quay"]["oauthToken"] = body["quay"]["oauthToken"].ljust(2040, "x")
     elif type == "nexus":
-        body["docker"]["password"] = "p"  # noqa: S105 (as short as can be)
+        body["docker"]["password"] = "p"  # noqa: S105 (as short as possible)
     elif type == "clairify":
         body["clairify"]["numConcurrentScans"] = 2**31 - 1
     elif type == "ghcr":
-        body["docker"]["endpoint"] = "docker.io"  # only the client asks another host
+        body["docker"]["endpoint"] = "docker.io"  # the client replaces this host
     elif type == "rhel":
         body["docker"]["endpoint"] = "https://registry-1.docker.io"
     elif type == "ecr":
@@ -147,7 +147,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 @check(
     OWN_ID,
     "base",
-    title="A create returns the id of an existing integration, or one that was used before",
+    title="A create returns the id of an existing integration, or one that it returned before",
     source="central/imageintegration/datastore/datastore_impl.go",
     needs=("create",),
 )
@@ -171,14 +171,13 @@ def create_answers_its_own(central: Central) -> None:
         if names != made:  # otherwise the list may be at fault
             shown = {id: central.get(id) for id in made}
             names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
-        expected = {
-            id: name for id, name in made.items() if id in names
-        }  # an integration that is missing was not stored
-        central.same(names, expected, "the names under the ids that creates were answered with")
+        # An integration that is missing was not stored; read-after-create reports that.
+        expected = {id: name for id, name in made.items() if id in names}
+        central.same(names, expected, "the names stored under the ids that creates returned")
 
 
 def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
-    """Yield the body and the exchange of some creates."""
+    """Yield the body and the exchange of two or more creates."""
     if central.reuses_integrations and central.shared.standing:
         yield from ((sent, creation) for _, sent, creation in central.shared.standing.values())
         return
@@ -194,7 +193,7 @@ def created_id_of(creation: Exchange) -> str:
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
-@check("read-after-create", "base", title="A create did not store what was sent", needs=("create", "list", OWN_ID))
+@check("read-after-create", "base", title="A create does not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
     with central.case():
@@ -210,18 +209,18 @@ def read_after_create(central: Central) -> None:
         for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
             reply = central.get(id)
             central.history = [creations[id], central.history[-1]]
-            what = f"reading a new integration of type {sent[id]['type']}"
-            central.taken(reply, what)
+            what = f"GET of a new integration of type {sent[id]['type']}"
+            central.ok(reply, what)
             _compare_sent(central, id, reply.json, sent[id], what)
         for id in doubtful:
             central.history = [creations[id], listing]
-            what = f"GET shows a new integration of type {sent[id]['type']} as it was sent, the list does not"
+            what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
             raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
         own = central.transport.name_prefix
         names = [str(item.get("name")) for item in found.values()]
         central.history = [*list(creations.values())[-1:], listing]
         double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
-        central.true(not double, "a create stored more than one integration", expected=[], got=double)
+        central.true(not double, "a create stores more than one integration", expected=[], got=double)
 
 
 def _whole_list(central: Central) -> dict[str, Any]:
@@ -255,7 +254,7 @@ def _sent_part(value: Any, sent: Any) -> Any:
 @check(
     "delete-answer",
     "base",
-    title="DELETE did not delete, or deleted more than one, or is not answered {}",
+    title="DELETE does not delete, deletes more than one, or is not answered {}",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
@@ -267,13 +266,13 @@ def delete_answer(central: Central) -> None:
             deleted(central, id)
             reply = central.get(id)
             if reply.status == 200:
-                raise CheckFailed("DELETE did not delete: a read still answers", expected=404, got=brief(reply))
+                raise CheckFailed("DELETE does not delete: GET still finds it", expected=404, got=brief(reply))
             central.refused_by(reply, "get-missing", "GET of a deleted integration", id=id)
             found = _whole_list(central)
             central.true(
                 id not in found, "a deleted integration is still in the list", expected=None, got=found.get(id)
             )
-            _check_unchanged(central, found, others, "a DELETE of another")
+            _check_unchanged(central, found, others, "a DELETE")
 
 
 # -- filtering ------------------------------------------------------------------------------------
@@ -282,7 +281,7 @@ def delete_answer(central: Central) -> None:
 @check(
     "list-by-name",
     "base",
-    title="The list by name does not contain exactly the integration of that name",
+    title="The list by name does not return exactly the integration with that name",
     needs=("create", "read-after-create"),
 )
 def list_by_name(central: Central) -> None:
@@ -308,7 +307,7 @@ def list_by_name(central: Central) -> None:
             ]
         for other in others:
             central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
-        central.true({id, longer} <= set(filtered(central, "?name=")), "an empty name does not filter")
+        central.true({id, longer} <= set(filtered(central, "?name=")), "the list with an empty name is filtered")
 
 
 # -- updating -------------------------------------------------------------------------------------
@@ -317,7 +316,7 @@ def list_by_name(central: Central) -> None:
 @check(
     "update",
     "base",
-    title="PUT or PATCH did not store what was sent, or changed another integration",
+    title="PUT or PATCH does not store what was sent, or changes another integration",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
@@ -331,23 +330,23 @@ def update(central: Central) -> None:
             new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
             updated(central, way, id, new)
             reply = central.get(id)
-            central.taken(reply, f"reading after {way}")
+            central.ok(reply, f"GET after {way}")
             if not _shows(central, id, reply.json, new):
                 _raise_not_updated(central, way, (id, old, new), reply)
             old = new
         found = _whole_list(central)
         if not _shows(central, id, found.get(id), old):
             expected = read_answer(central.contract, old, id)
-            raise CheckFailed("after an update the list does not show it", expected=expected, got=found.get(id))
-        _check_unchanged(central, found, others, "an update of another")
+            raise CheckFailed("the list does not show an update that GET shows", expected=expected, got=found.get(id))
+        _check_unchanged(central, found, others, "an update")
         own = f"{central.transport.name_prefix}{central.check}-"
         mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
         copies = [name for name in mine.values() if name.startswith(own)]
-        central.same(copies, [old["name"]], "the names that the check has stored")
+        central.same(copies, [old["name"]], "the names of this check's integrations after updates")
         reply = central.put(id, central.integration(categories=[]))
         if reply.status >= 400:
             kept = central.get(id)
-            what = "an update that was refused is stored"
+            what = "a refused update is stored"
             central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
 
 
@@ -356,17 +355,17 @@ def _raise_not_updated(central: Central, way: str, states: tuple[str, Body, Body
     id, old, new = states
     read, history = reply.json, list(central.history)
     if _shows(central, id, _whole_list(central).get(id), new):
-        what = f"GET after {way} shows an old state; the list shows the new one"
+        what = f"GET after {way} shows the old state, but the list shows the new one"
     elif _shows(central, id, read, old):
-        what, central.history = f"{way} did not store the change: nothing of it is read", history
+        what, central.history = f"{way} stores nothing of the change", history
     else:
-        what, central.history = f"{way} did not store what was sent", history
+        what, central.history = f"{way} does not store what was sent", history
     expected = read_answer(central.contract, new, id)
     raise CheckFailed(what, expected=expected, got=with_masks(central.contract, read))
 
 
 def _unrelated(central: Central) -> dict[str, Body]:
-    """Return integrations that nothing may change: existing ones, or two new ones."""
+    """Return integrations that the check must not change: kept ones, or two new ones."""
     standing = {id: sent for id, sent, _ in central.shared.standing.values()}
     if central.shared.oldest is not None:
         id, sent, _ = central.shared.oldest
@@ -381,12 +380,12 @@ def _check_unchanged(central: Central, found: Mapping[str, Any], others: Mapping
     for id, sent in others.items():
         if not _shows(central, id, found.get(id), sent):
             expected = read_answer(central.contract, sent, id)
-            raise CheckFailed(f"{what} changed or removed an integration", expected=expected, got=found.get(id))
+            raise CheckFailed(f"{what} changes or removes another integration", expected=expected, got=found.get(id))
 
 
-# Fields that a usual config does not set.
+# Fields that `Central.integration` does not set.
 MORE: Mapping[str, Body] = {
-    # A registry uses only one of the two credentials.
+    # A registry uses only one of the two kinds of credentials.
     "quay": {"oauthToken": "", "registryRobotCredentials": {"username": "org+robot", "password": FRESH}},
     "ecr": {
         "useAssumeRole": True,
@@ -399,7 +398,7 @@ MORE: Mapping[str, Body] = {
 
 
 def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
-    """Return an integration with every field set, and one with the fewest fields, all of them changed."""
+    """Return an integration with every field set, and one with as few fields as possible, all different."""
     known = central.contract.types[like]
     full = central.integration(
         like,
@@ -422,44 +421,44 @@ def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
 @check(
     "update-replaces",
     "base",
-    title="PUT or PATCH keeps something of the integration that it replaces",
+    title="PUT or PATCH keeps parts of the integration that it replaces",
     needs=("create", "read-after-create", "update"),
 )
 def update_replaces(central: Central) -> None:
-    """Check that an update keeps nothing of the old integration: fields that are not sent, the type, the categories."""
+    """Check that an update keeps no unsent field, type or category of the old integration."""
     with central.case():
         (full, least), (other, nexus) = (_full_and_minimal(central, like) for like in ("quay", "docker"))
         id, reply = central.stored(other)
-        central.taken(reply, "a create with every field set")
+        central.ok(reply, "a create with every field set")
         steps = [("PATCH", nexus), ("PUT", full), ("PUT", least)]
         if not central.quick:
             steps += [("PATCH", other), ("PUT", nexus), ("PUT", full), ("PATCH", least)]
         for (_, old), (way, sent) in pairwise([("POST", other), *steps]):
-            _replaced(central, way, id, old, sent)
+            _check_replaced(central, way, id, old, sent)
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
     for like in central.some(likes, 0):
         with central.case():
             full, least = _full_and_minimal(central, like)
             id, _ = central.created_from(full)
             for way in ("PATCH", "PUT"):
-                _replaced(central, way, id, full, least)
-                _replaced(central, way, id, least, full)
+                _check_replaced(central, way, id, full, least)
+                _check_replaced(central, way, id, least, full)
 
 
-def _replaced(central: Central, way: str, id: str, old: Body, sent: Body) -> None:
+def _check_replaced(central: Central, way: str, id: str, old: Body, sent: Body) -> None:
     updated(central, way, id, sent)
-    what = f"{way} of {sent['type']} over an integration with other fields"
+    what = f"type {sent['type']} after {way} over an integration with other fields"
     expected = read_answer(central.contract, sent, id)
     answer = with_masks(central.contract, central.get(id).json)
     before = read_answer(central.contract, old, id)
-    central.same(_set_or_kept(answer, expected, before), _set_or_kept(expected, expected, before), what)
+    central.same(_set_or_stale(answer, expected, before), _set_or_stale(expected, expected, before), what)
 
 
-def _set_or_kept(value: Any, expected: Any, before: Any) -> Any:
-    """Return the fields that should be set, or are as before; another check covers other values instead of zeros."""
+def _set_or_stale(value: Any, expected: Any, before: Any) -> Any:
+    """Return the fields that should be set or have their old values; another check covers wrong zero values."""
     if not isinstance(value, dict):
         return value if expected or value == before else None
-    fields = {name: _set_or_kept(each, _field(expected, name), _field(before, name)) for name, each in value.items()}
+    fields = {name: _set_or_stale(each, _field(expected, name), _field(before, name)) for name, each in value.items()}
     return {name: each for name, each in fields.items() if each}
 
 
@@ -482,8 +481,8 @@ def test(central: Central) -> None:
         with central.case():
             reply = send({"skipTestIntegration": True})
             if reply.status < 400:
-                raise CheckFailed(f"{where} of nothing at all passes", expected={"status": 400}, got=brief(reply))
+                raise CheckFailed(f"{where} accepts an empty integration", expected={"status": 400}, got=brief(reply))
     with central.case():
         reply = central.test(central.integration("scannerv4"))
-        central.taken(reply, "/test of type scannerv4, which contacts nothing")
+        central.ok(reply, "a test of type scannerv4, which contacts nothing,")
         central.same(reply.json, {}, "the answer to a test")

@@ -1,8 +1,8 @@
 """Races: several clients send requests at the same moment.
 
-Each check repeats its round. A race that shows in one of five rounds is missed with less than 1 % by the default
-profile (0.8 ** 21 = 0.9 %), and one that shows in every other round with 0.00005 %. The quick profile has one round:
-it misses these with 80 % and 50 %.
+Each check repeats its round. The default profile misses a race that shows in one of five rounds with a probability of
+0.9 % (0.8 ** 21), and one that shows in every other round with 0.00005 %. The quick profile has one round and misses
+them with 80 % and 50 %.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, deleted
 
 CLIENTS = 4
 MOST_WATCHED = 8
-"""Number of reads in a round while other clients write."""
+"""Number of reads per round while other clients write."""
 ROUNDS = {"quick": 1, "default": 21, "deep": 60}
 _FEWEST_A_SECOND = 100
 """At a lower `--rate`, requests do not overlap."""
@@ -56,9 +56,9 @@ class Clients:
     def at_once(self, sends: Sequence[Send], watch: Send | None = None) -> list[Reply]:
         """Send several requests at the same moment, and return their replies.
 
-        `watch` is sent repeatedly meanwhile; its answers are in `watched`.
+        Meanwhile it repeats `watch`; those answers are in `watched`.
         """
-        self.central.transport.guard.prove_all()  # otherwise the first writes would wait for it
+        self.central.transport.guard.prove_all()  # otherwise the first writes would wait for the proofs
         barrier = threading.Barrier(len(sends) + (watch is not None))
         done = threading.Event()
 
@@ -91,14 +91,14 @@ def _round(number: int) -> Iterator[int]:
 
 
 def creates(central: Central, bodies: Sequence[Body]) -> list[Send]:
-    """Return a request for each integration that creates it."""
+    """Return a create for each integration."""
     return [partial(central.create, body) for body in bodies]
 
 
-def all_taken(central: Central, replies: Sequence[Reply], what: str) -> None:
+def check_all_ok(central: Central, replies: Sequence[Reply], what: str) -> None:
     """Check that every request was answered 200."""
     for reply in replies:
-        central.taken(reply, what)
+        central.ok(reply, what)
 
 
 @check(
@@ -121,34 +121,34 @@ def same_name_at_once(central: Central) -> None:
                     for reply, body in zip(replies, bodies, strict=True)
                     if reply.status == 200
                 }
-                _one_wins(central, replies, name)
-                check_listed(central, won, "the integrations after concurrent creates with one name", f"?name={name}")
+                _check_one_wins(central, replies, name)
+                check_listed(central, won, "the list after concurrent creates with one name", f"?name={name}")
         for each in clients.rounds() if not central.quick else ():
             with each, central.case():
                 made = [central.created() for _ in range(2)]
                 bodies = [body | {"name": made[0][1]["name"] + "-same"} for _, body in made]
                 sends: list[Send] = [partial(central.put, id, body) for (id, _), body in zip(made, bodies, strict=True)]
                 replies = clients.at_once(sends)
-                _one_wins(central, replies, bodies[0]["name"])
+                _check_one_wins(central, replies, bodies[0]["name"])
 
 
-def _one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
+def _check_one_wins(central: Central, replies: Sequence[Reply], name: str) -> None:
     statuses = sorted(reply.status for reply in replies)
-    central.same(statuses.count(200), 1, f"accepted requests for one name, of {statuses}")
+    central.same(statuses.count(200), 1, f"the number of accepted requests for one name; the statuses are {statuses}")
     text = constant_pieces(central.rules["name-unique"].message)
     for reply in replies:
         if reply.status == 200:
             continue
-        if (reply.status, reply.object.get("code")) in _LOST and _UNIQUE in reply.message:
-            central.note(_OF_THE_DATABASE)
+        if (reply.status, reply.object.get("code")) in _LOSERS_ERRORS and _UNIQUE in reply.message:
+            central.note(_DATABASE_ERROR_SHOWN)
         else:
-            central.refused(reply, "a request for a name that lost", text=[*text, name])
+            central.refused(reply, "a request that lost the race for a name", text=[*text, name])
 
 
-_LOST = ((400, 3), (409, 6))
+_LOSERS_ERRORS = ((400, 3), (409, 6))
 """Status and code when the database refuses a create, and when it refuses a rename."""
 _UNIQUE = "duplicate key value violates unique constraint"
-_OF_THE_DATABASE = "The loser of a race for a name gets the database's error text, as from deployed Central."
+_DATABASE_ERROR_SHOWN = "The loser of a race for a name gets the database's error text, as on deployed Central."
 
 
 @check(
@@ -166,15 +166,15 @@ def creates_at_once(central: Central) -> None:
                 bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
                 sends = creates(central, bodies)
                 *replies, reading = clients.at_once([*sends, central.list])
-                all_taken(central, replies, "a create beside others")
+                check_all_ok(central, replies, "a create at the same time as others")
                 if reading.status != 200:
                     what = "a list during creates"
                     raise CheckFailed(what, expected=200, got=brief(reading), check="lists-during-writes")
                 names = [reply.object.get("name") for reply in replies]
                 central.same(names, [body["name"] for body in bodies], "the names in the answers")
                 made = {str(reply.object.get("id")): body for reply, body in zip(replies, bodies, strict=True)}
-                central.same(len(made), CLIENTS, "different ids")
-                check_listed(central, made, "the integrations of concurrent creates")
+                central.same(len(made), CLIENTS, "the number of different ids")
+                check_listed(central, made, "the list after concurrent creates")
 
 
 @check(
@@ -192,8 +192,8 @@ def updates_at_once(central: Central) -> None:
         states = [read_answer(central.contract, sent, id)]
         for each in clients.rounds():
             with each as number:
-                versions = [_version(central, sent, f"{number}-{n}") for n in range(3)]
-                others = {other: _version(central, body, f"{number}-x") for other, body in others.items()}
+                versions = [_marked_version(central, sent, f"{number}-{n}") for n in range(3)]
+                others = {other: _marked_version(central, body, f"{number}-x") for other, body in others.items()}
                 sends: list[Send] = [
                     partial(central.put, id, versions[0]),
                     partial(central.patch, id, versions[1], update_password=True),
@@ -201,18 +201,18 @@ def updates_at_once(central: Central) -> None:
                     *(partial(central.put, other, body) for other, body in others.items()),
                 ]
                 replies = clients.at_once(sends, watch=None if central.quick else partial(central.get, id))
-                all_taken(central, replies, "an update beside others")
+                check_all_ok(central, replies, "an update at the same time as others")
                 new = [read_answer(central.contract, body, id) for body in versions]
                 for reply in clients.watched:
-                    _among(central, reply, states + new, "a read during updates")
+                    _check_is_one_of(central, reply, states + new, "a read during updates")
                 found = listed(central)
                 got = found.pop(id, None)
-                central.true(got in new, "an integration after updates at once", expected=new, got=got)
+                central.true(got in new, "concurrent updates are mixed or lost", expected=new, got=got)
                 states = [got] if got else states
-                check_same(found, expected(central, others), "other integrations, updated at the same moment")
+                check_same(found, expected(central, others), "another integration, updated at the same time,")
 
 
-def _version(central: Central, body: Body, mark: str) -> Body:
+def _marked_version(central: Central, body: Body, mark: str) -> Body:
     """Return an integration in which every text contains the mark of its version."""
     member = central.contract.types[body["type"]].member
     config = body[member] | {"endpoint": f"v{mark}.example.com"}
@@ -222,8 +222,8 @@ def _version(central: Central, body: Body, mark: str) -> Body:
     return body | {member: config, "clusterId": f"cluster-{mark}", "source": {"namespace": f"space-{mark}"}}
 
 
-def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) -> None:
-    central.taken(reply, what)
+def _check_is_one_of(central: Central, reply: Reply, states: Sequence[Body], what: str) -> None:
+    central.ok(reply, what)
     got = with_masks(central.contract, reply.json)
     central.true(got in states, f"{what} shows none of the valid states", expected=list(states), got=got)
 
@@ -236,7 +236,7 @@ def _among(central: Central, reply: Reply, states: Sequence[Body], what: str) ->
     title="No concurrent delete succeeds, one fails, or a read shows a partial integration",
 )
 def deletes_at_once(central: Central) -> None:
-    """Check that each delete is answered 200 or 404, at least one 200; Central looks up and deletes without a lock."""
+    """Check that each delete answers 200 or 404, and at least one 200: Central looks up and deletes without a lock."""
     pause = 0.0
     with Clients(central) as clients:
         for each in clients.rounds():
@@ -248,16 +248,18 @@ def deletes_at_once(central: Central) -> None:
                 replies = clients.at_once([partial(central.delete, id)] * 2, watch=watch)
                 for reply in clients.watched:
                     if reply.status != 404 and with_masks(central.contract, reply.json) != whole:
-                        raise CheckFailed("a read during a delete", expected=[404, whole], got=brief(reply))
+                        raise CheckFailed("a read during a delete is wrong", expected=[404, whole], got=brief(reply))
                 statuses = sorted(reply.status for reply in replies)
                 if statuses == [404, 404] and not pause and central.get(id).status == 404:
-                    pause = HEALTH_IS_WRITTEN  # too early for Central; see `deleted`
+                    pause = HEALTH_IS_WRITTEN  # a DELETE before that may be answered 404; see `deleted`
                     continue
                 allowed = ([200, 404], [200, 200])
-                central.true(statuses in allowed, "deletes of one integration", expected=list(allowed), got=statuses)
-                central.same(central.get(id).status, 404, "the status of a GET after two deletes")
+                central.true(
+                    statuses in allowed, "statuses of concurrent deletes", expected=list(allowed), got=statuses
+                )
+                central.same(central.get(id).status, 404, "the status of a GET after two concurrent deletes")
                 if statuses == [200, 200]:
-                    central.note("Of two DELETEs at once both may answer 200, as by deployed Central.")
+                    central.note("Two concurrent DELETEs of one integration both succeed, as on deployed Central.")
 
 
 @check(
@@ -278,10 +280,10 @@ def lists_during_writes(central: Central) -> None:
                 body = central.integration()
                 sends: list[Send] = [*creates(central, [body]), partial(central.delete, going)]
                 made, gone = clients.at_once(sends, watch=central.list)
-                central.taken(made, "a create beside lists")
-                # Answered 404 although it is deleted: the request came too early for Central; see `deleted`.
+                central.ok(made, "a create during lists")
+                # A DELETE shortly after the create may be answered 404 although it deletes; see `deleted`.
                 if gone.status != 404 or central.get(going).status != 404:
-                    central.taken(gone, "a delete beside lists")
+                    central.ok(gone, "a delete during lists")
                 coming = str(made.object.get("id"))
                 some_time = expected(central, {coming: body, going: going_body})
                 always = expected(central, kept)
@@ -303,14 +305,14 @@ def lists_during_writes(central: Central) -> None:
 
 
 def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
-    central.taken(reply, "a list during writes")
+    central.ok(reply, "a list during writes")
     items = reply.integrations
     if items is None:
-        raise CheckFailed("a list during writes", expected="a list", got=brief(reply))
+        raise CheckFailed("a list during writes has no `integrations`", expected="a list", got=brief(reply))
     own = f"{central.transport.name_prefix}{central.check}-"
     found = [item for item in items if str(item.get("name", "")).startswith(own)]
     by_id = {str(item.get("id")): with_masks(central.contract, item) for item in found}
-    central.same(len(by_id), len(found), "different integrations in a list during writes")
+    central.same(len(by_id), len(found), "the number of different integrations in a list during writes")
     return by_id
 
 
@@ -319,7 +321,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     "concurrency",
     needs=("read-after-create",),
     alone=True,
-    title="One of several concurrent reads gets the answer of another",
+    title="One of several concurrent reads gets the answer to another",
 )
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
@@ -331,5 +333,5 @@ def reads_at_once(central: Central) -> None:
                 ids = (*(id for id, _ in made), unknown)
                 *replies, missing = clients.at_once([partial(central.get, id) for id in ids])
                 for reply, (id, sent) in zip(replies, made, strict=True):
-                    central.same(reply.json, read_answer(central.contract, sent, id), "a read beside others")
-                central.refused(missing, "a read of an unknown id, beside other reads", status=404, code=5)
+                    central.same(reply.json, read_answer(central.contract, sent, id), "a concurrent read")
+                central.refused(missing, "a concurrent read of an unknown id", status=404, code=5)

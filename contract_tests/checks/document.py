@@ -18,7 +18,7 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 )
 def published_document(central: Central) -> None:
     reply = central.send("GET", documents.PUBLISHED)
-    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a UI may answer any path that it does not know
+    if reply.status != 200 or reply.content.lstrip().startswith(b"<"):  # a web UI may answer every unknown path
         raise NotApplicable(f"the target publishes no document of its API at {documents.PUBLISHED}")
     try:
         drift = compare(documents.parse(reply.content, "the published document"), central.contract)
@@ -26,7 +26,7 @@ def published_document(central: Central) -> None:
         raise CheckFailed(str(error)) from None
     if drift.breaking:
         raise CheckFailed(
-            "the published document breaks with the contract", expected=[], got=[*map(str, drift.breaking)]
+            "the published document contradicts the contract", expected=[], got=[*map(str, drift.breaking)]
         )
     if drift.harmless or drift.gaps:
-        central.note(f"{drift.headline}; `central-contract drift` lists them")
+        central.note(f"{drift.headline}; `central-contract drift` lists the differences")

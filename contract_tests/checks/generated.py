@@ -24,7 +24,7 @@ _PROFILES = ("default", "deep")
 @check(
     "lifecycle-machine",
     "generated",
-    title="After a sequence of requests the integrations differ from those of a model of the store",
+    title="After a sequence of requests, the stored integrations differ from the model",
     needs=(
         "create",
         "list",
@@ -69,9 +69,9 @@ def generated_valid(central: Central) -> None:
 
     def accepted_and_read(body: Body) -> None:
         reply = central.create(body)
-        central.taken(reply, f"a create of type {body['type']}")
+        central.ok(reply, f"a create of type {body['type']}")
         id = created_id(reply)
-        central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']} read back")
+        central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']}, read back,")
 
     _each(central, drawn, accepted_and_read, examples=30)
 
@@ -188,19 +188,19 @@ def _build_texts(central: Central) -> list[list[str]]:
 
 
 def _check_error_shape(central: Central, reply: Reply, built: list[list[str]]) -> None:
-    central.true(isinstance(reply.json, dict), "an answer that is no JSON object", got=brief(reply))
+    central.true(isinstance(reply.json, dict), "the answer is not a JSON object", got=brief(reply))
     if reply.status >= 500:
         expected = reply.object.get("code") == 13 and any(
             all(piece in reply.message for piece in pieces) for pieces in built
         )
         central.true(
             expected,
-            "a create fails as no rule of Central says",
+            "a create fails with an error that no rule of Central has",
             expected="400, or a text of a rule",
             got=brief(reply),
         )
     elif reply.status != 200:
-        central.same([reply.status, reply.object.get("code")], [400, 3], "a body that breaks the schema is refused")
+        central.same([reply.status, reply.object.get("code")], [400, 3], "status and code for an invalid body")
 
 
 def _stored_at_most(central: Central, name: str, number: int) -> None:
@@ -211,5 +211,5 @@ def _stored_at_most(central: Central, name: str, number: int) -> None:
     named = [item for item in items if item.get("name") == name]
     shape = re.sub(r"^.*-\d+", "…", name) or name
     central.true(
-        len(named) <= number, f"an integration was stored that should not be ({shape})", expected=number, got=named
+        len(named) <= number, f"an invalid or duplicate integration is stored ({shape})", expected=number, got=named
     )

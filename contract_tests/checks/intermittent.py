@@ -1,7 +1,7 @@
 """Intermittent faults: send the same request many times and check every answer.
 
-In `n` repetitions, a fault that shows every k-th time shows at least `n // k` times: the default profile finds one
-that shows in up to every 40th create, delete or update, or every 60th read.
+The default profile finds a fault that shows in every 40th create, delete or update or more often, or in every 60th
+read: `n` repetitions show a fault of every k-th request `n // k` times.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def repeated(central: Central, what: str, times: int, once: Callable[[int], str 
     if wrong:
         central.history = history
         raise CheckFailed(
-            f"{what}: {len(wrong)} of {times} went wrong{_regularly(list(wrong))}",
-            expected="each the same",
+            f"{what}: {len(wrong)} of {times} repetitions failed{_interval_note(list(wrong))}",
+            expected="every repetition succeeds",
             got=next(iter(wrong.values())),
             intermittent=len(wrong) < times,
         )
 
 
-def _regularly(turns: Sequence[int]) -> str:
+def _interval_note(turns: Sequence[int]) -> str:
     gaps = {after - before for before, after in pairwise(turns)}
-    return f", every {gaps.pop()}." if len(turns) > 2 and len(gaps) == 1 and gaps != {1} else ""
+    return f", one in every {gaps.pop()}" if len(turns) > 2 and len(gaps) == 1 and gaps != {1} else ""
 
 
 def rounds(central: Central, default: int) -> int:
@@ -54,7 +54,7 @@ def rounds(central: Central, default: int) -> int:
     "lifecycle",
     needs=("read-after-create",),
     profiles=LONGER,
-    title="A create or a delete sometimes does nothing",
+    title="A create or a delete sometimes has no effect",
 )
 def creates_repeat(central: Central) -> None:
     """Create and delete repeatedly; in a quick run `many-kept` covers this."""
@@ -65,9 +65,7 @@ def creates_repeat(central: Central) -> None:
         id = str(reply.object.get("id"))
         read = central.get(id)
         if reply.status != 200 or with_masks(central.contract, read.json) != read_answer(central.contract, body, id):
-            with suppress(
-                CheckFailed
-            ):  # an integration that was not stored cannot be deleted, and the create comes first
+            with suppress(CheckFailed):  # an integration that was not stored cannot be deleted
                 central.clean()
             return f"create {reply.status}, then GET {read.status}: {read.text[:300]}"
         gone = central.delete(id)
@@ -81,7 +79,7 @@ def creates_repeat(central: Central) -> None:
         repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes does nothing")
+@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes has no effect")
 def updates_repeat(central: Central) -> None:
     """Update by PUT, by PATCH, and by PATCH without credentials."""
     with central.case():

@@ -1,8 +1,8 @@
 """Time: no answer and no kind of request is slow, and cost does not grow with the number of integrations.
 
-The checks judge everything that the run has recorded, whatever budget is left, relative to the target itself: an
-answer is slow compared with those before and after it, because on a busy machine these are slow, too. If the budget
-allows, a request that looks slow is sent again beside a request that costs nothing.
+The checks judge everything that the run has recorded, even without budget, relative to the target itself: an answer is
+slow compared with those before and after it, because a busy machine slows these down, too. If the budget allows, a
+request that looks slow is sent again together with a request that costs nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _NEIGHBOURS = 3
 _NEAR = 12
 """Greatest distance of these neighbours, in requests."""
 _ALIKE = 1.25
-"""Slow answers whose times differ by less than this factor have one cause."""
+"""Slow answers whose times differ by less than this factor have the same cause."""
 _SHARE = 3
-"""If at least one in this many requests of a kind is late, that is no accident."""
+"""If at least one in this many requests of a kind is too slow, that is not a coincidence."""
 _MOST_KINDS = 5
 """Number of kinds of requests that are sent again."""
 _LONG_BODY = 1_000_000
@@ -50,7 +50,7 @@ _LONG_TEXT = 0.25
 _LONGEST = 30.0
 """Seconds that repeated measurements may take."""
 
-ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: where AWS cannot be reached, Central waits for it."
+ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: Central waits for AWS if it cannot reach it."
 
 
 @check(
@@ -62,7 +62,7 @@ ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: where AWS cann
 )
 def response_time(central: Central) -> None:
     if len(_measured(central)) < 4 * _NEIGHBOURS:
-        _play(central, 40, 0)
+        _send_mixed_requests(central, 40, 0)
     recorded = Recorded(_measured(central))
     for exchange in recorded.asking_aws:
         if exchange.elapsed > SLOW:
@@ -86,19 +86,19 @@ class Recorded:
         self.one_by_one = [each for each in self.exchanges if each.check not in self._at_once]
 
     def slow_for(self, operation: str) -> float:
-        """Return the seconds from which an operation is slow, by what the other operations take."""
+        """Return the seconds from which an operation is slow, compared with the other operations."""
         others = [each.elapsed for each in self.exchanges if _operation(each) != operation]
         return max(SLOW, _TIMES_USUAL * min(self.usual, median(others))) if others else self.slow
 
     def beside(self, exchange: Exchange) -> float:
-        """Return the seconds that requests of other kinds took just before and just after one, of the slower side.
+        """Return the seconds that requests of other kinds took just before or just after one, whichever is slower.
 
         A request that is slow by itself has quick neighbours on both sides; on a busy machine, one side is slow, too.
         """
         place = self._place[exchange.number]
         before = self.exchanges[max(0, place - _NEAR) : place][::-1]
         after = self.exchanges[place + 1 : place + 1 + _NEAR]
-        sides = ([each.elapsed for each in side if not _alike_in_kind(each, exchange)] for side in (before, after))
+        sides = ([each.elapsed for each in side if not _have_same_kind(each, exchange)] for side in (before, after))
         return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
 
     def is_even(self, group: Sequence[Exchange]) -> bool:
@@ -124,7 +124,7 @@ def _asks_aws(exchange: Exchange) -> bool:
     return exchange.method in ("POST", "PUT", "PATCH") and _type_of(exchange) == "ecr"
 
 
-def _alike_in_kind(one: Exchange, other: Exchange) -> bool:
+def _have_same_kind(one: Exchange, other: Exchange) -> bool:
     return operation_of(one) == operation_of(other)
 
 
@@ -172,7 +172,7 @@ def _check_none_above(central: Central, recorded: Recorded, limit: float) -> Non
         worst = max(some, key=lambda each: each.elapsed)
         raise CheckFailed(
             f"{_kind(worst)} took longer than {limit:g} s",
-            expected=f"at most {limit:g} s, and about {recorded.usual * 1000:.0f} ms as others",
+            expected=f"at most {limit:g} s; other requests take about {recorded.usual * 1000:.0f} ms",
             got=[f"{each.method} {urlsplit(each.path).path}: {each.elapsed:.1f} s" for each in some[:5]],
             intermittent=len(some) < len(all_of_it),
         )
@@ -191,7 +191,7 @@ def _check_no_kind_slow(central: Central, recorded: Recorded) -> None:
         stands_out = seconds > _BESIDE * beside or recorded.is_even(group)
         if seconds > SLOW and seconds > recorded.slow_for(kind[0]) and stands_out:
             suspects.append((kind, group, seconds))
-    # The widest kind first: if an operation is slow, so is each of its types.
+    # The broadest kind first: if an operation is slow, so is each of its types.
     for kind, group, seconds in sorted(suspects, key=lambda each: (len(each[0]), -each[2]))[:_MOST_KINDS]:
         slow = recorded.slow_for(kind[0])
         again = _slow_again(central, max(group, key=lambda each: each.number), slow, _AGAIN)
@@ -201,7 +201,7 @@ def _check_no_kind_slow(central: Central, recorded: Recorded) -> None:
                 central.history = list(group[:2])
             raise CheckFailed(
                 f"{_named(kind)} is slow",
-                expected=f"about {recorded.usual * 1000:.0f} ms, as others",
+                expected=f"about {recorded.usual * 1000:.0f} ms, like other requests",
                 got=f"{seconds:.2f} s",
             )
         if time.monotonic() - started > _LONGEST:
@@ -227,7 +227,7 @@ def _named(kind: tuple[str, ...]) -> str:
 def _slow_again(central: Central, exchange: Exchange, limit: float, times: int) -> bool | None:
     """Return whether similar requests are slow again, or None if the budget has no room for them."""
     try:
-        found = _times_again(central, exchange, times)
+        found = _repeated_times(central, exchange, times)
         idle = [_cheap(central) for _ in range(times + 1)]
     except BudgetSpent:
         return None
@@ -240,13 +240,13 @@ def _cheap(central: Central) -> float:
     return central.transport.exchanges[-1].elapsed
 
 
-def _times_again(central: Central, exchange: Exchange, times: int) -> list[float]:
+def _repeated_times(central: Central, exchange: Exchange, times: int) -> list[float]:
     """Send similar requests, each with a new name and id, and return the seconds that they take."""
     found = []
     for _ in range(times):
         with central.case():
             value = _renamed(central, exchange)
-            path = _path_again(central, exchange, value)
+            path = _path_to_repeat(central, exchange, value)
             sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
             prepared = len(central.history)
             if exchange.method == "POST" and path == COLLECTION:
@@ -257,7 +257,7 @@ def _times_again(central: Central, exchange: Exchange, times: int) -> list[float
     return found
 
 
-def _path_again(central: Central, exchange: Exchange, value: Any) -> str:
+def _path_to_repeat(central: Central, exchange: Exchange, value: Any) -> str:
     """Return the path for a similar request; create the integration that it needs."""
     if b"already exists" in exchange.reply and isinstance(value, dict):
         value.get("config", value)["name"] = central.created()[1]["name"]
@@ -290,7 +290,7 @@ def _renamed(central: Central, exchange: Exchange) -> Any:
 def _check_none_regular(central: Central, recorded: Recorded) -> None:
     """Check that not every n-th request is slow: if two were equally slow, send as many as lie between them."""
     slow = [each for each in recorded.one_by_one if each.elapsed > recorded.slow and recorded.stands_out(each)]
-    alike = _alike(slow)
+    alike = _similarly_slow(slow)
     if len(alike) < 2:
         return
     numbers = sorted(each.number for each in alike)
@@ -300,7 +300,7 @@ def _check_none_regular(central: Central, recorded: Recorded) -> None:
     gap = max(after - before for before, after in pairwise(numbers))
     mark = len(central.transport.exchanges)
     try:
-        _play(central, min(_MOST_AGAIN, 3 * gap + 10), mark)
+        _send_mixed_requests(central, min(_MOST_AGAIN, 3 * gap + 10), mark)
     except BudgetSpent:
         again = alike if len(alike) >= _ENOUGH else []
     else:
@@ -308,20 +308,20 @@ def _check_none_regular(central: Central, recorded: Recorded) -> None:
         again = [each for each in later.exchanges if each.elapsed > later.slow and later.stands_out(each)]
         again = [each for each in again if each.number > mark]
         of_one_kind = len({_kind(each) for each in alike}) == 1
-        if len(_alike(again)) < 2:
+        if len(_similarly_slow(again)) < 2:
             again = alike if len(alike) >= _ENOUGH and of_one_kind else []
     if not again:
         return
     central.history = again[:3]
     raise CheckFailed(
-        f"{len(again)} answers took nearly the same long time",
-        expected=f"about {recorded.usual * 1000:.0f} ms, as others",
+        f"{len(again)} answers were slow by nearly the same time",
+        expected=f"about {recorded.usual * 1000:.0f} ms, like other requests",
         got=[f"request {each.number}, {_kind(each)}: {each.elapsed:.2f} s" for each in again[:5]],
         intermittent=True,
     )
 
 
-def _alike(exchanges: Sequence[Exchange]) -> list[Exchange]:
+def _similarly_slow(exchanges: Sequence[Exchange]) -> list[Exchange]:
     """Return the greatest number of answers that took nearly the same time."""
     ordered = sorted(exchanges, key=lambda each: each.elapsed)
     groups = (
@@ -331,7 +331,7 @@ def _alike(exchanges: Sequence[Exchange]) -> list[Exchange]:
     return max(groups, key=len, default=[])
 
 
-def _play(central: Central, requests: int, mark: int) -> None:
+def _send_mixed_requests(central: Central, requests: int, mark: int) -> None:
     """Send requests of every kind, at least `requests` since the place `mark` in the run's exchanges."""
     started = time.monotonic()
     taken: Body | None = None
@@ -362,12 +362,12 @@ def _play(central: Central, requests: int, mark: int) -> None:
     "latency",
     needs=("create",),
     alone=True,
-    title="A request takes longer the more integrations there are",
+    title="A request gets slower as the number of integrations grows",
 )
 def cost_growth(central: Central) -> None:
     """Compare the times with few and with many integrations; a quick run repeats only requests that became slower."""
     more = min({"quick": 20, "default": 60, "deep": 150}[central.options.profile], central.options.max_live - 10)
-    if central.quick and not list(_grown(*_costs_so_far(central.transport.exchanges), _MANY)):
+    if central.quick and not list(_slower_requests(*_costs_so_far(central.transport.exchanges), _MANY)):
         return
     try:
         found = _measured_growth(central, more)
@@ -384,7 +384,7 @@ def cost_growth(central: Central) -> None:
 
 
 Growth = tuple[str, int, float, float]
-"""A request that costs more, the number of additional integrations, and the seconds with few and with many."""
+"""A request that became slower, the number of additional integrations, and its seconds with few and with many."""
 
 
 def _measured_growth(central: Central, more: int) -> Growth | None:
@@ -394,10 +394,10 @@ def _measured_growth(central: Central, more: int) -> Growth | None:
         for _ in range(more):
             central.created()
         many = _costs(central)
-        grown = list(_grown(few, many, more))
+        grown = list(_slower_requests(few, many, more))
         again = _costs(central) if grown else many
     few_again = _costs(central) if grown else few
-    still = set(_grown(few_again, again, more))
+    still = set(_slower_requests(few_again, again, more))
     return next(((what, more, few_again[what], again[what]) for what in grown if what in still), None)
 
 
@@ -408,7 +408,7 @@ _CERTAIN = 3
 def _recorded_growth(central: Central) -> Growth | None:
     """Judge the recorded exchanges if the budget has no room for more."""
     few, many = _costs_so_far(central.transport.exchanges)
-    for what in _grown(few, many, _CERTAIN * _MANY):
+    for what in _slower_requests(few, many, _CERTAIN * _MANY):
         if many[what] > _CERTAIN * few[what]:
             return what, _MANY - _FEW, few[what], many[what]
     return None
@@ -428,19 +428,19 @@ def _costs_so_far(exchanges: Sequence[Exchange]) -> tuple[dict[str, float], dict
         if operation is None or exchange.status != 200:
             continue
         if stored <= _FEW or stored >= _MANY:
-            (few if stored <= _FEW else many)[_costing(exchange)].append(exchange.elapsed)
+            (few if stored <= _FEW else many)[_cost_key(exchange)].append(exchange.elapsed)
         stored += {"PostImageIntegration": 1, "DeleteImageIntegration": -1}.get(operation.id, 0)
     return {what: median(each) for what, each in few.items()}, {what: median(each) for what, each in many.items()}
 
 
-def _costing(exchange: Exchange) -> str:
+def _cost_key(exchange: Exchange) -> str:
     operation = operation_of(exchange)
     what = operation.id if operation else exchange.path
     return f"{what} by name" if "?name=" in exchange.path else what
 
 
-def _grown(few: dict[str, float], many: dict[str, float], more: int) -> Iterator[str]:
-    """Name the request that costs more by at least a half and 50 ms, and by 2 ms for each additional integration."""
+def _slower_requests(few: dict[str, float], many: dict[str, float], more: int) -> Iterator[str]:
+    """Name each request that became slower by half, by 50 ms, and by 2 ms for each additional integration."""
     for what, cost in many.items():
         growth = cost - few.get(what, cost)
         if growth > max(0.05, 0.5 * few.get(what, cost), 0.002 * more):
@@ -459,7 +459,7 @@ def _costs(central: Central) -> dict[str, float]:
         central.put(id, sent)
         central.remove(id)
         for exchange in central.transport.exchanges[mark:]:
-            found[_costing(exchange)].append(exchange.elapsed)
+            found[_cost_key(exchange)].append(exchange.elapsed)
     return {what: median(each) for what, each in found.items()}
 
 
@@ -480,7 +480,7 @@ def slow_input(central: Central) -> None:
 
     if seconds(5000) < _LONG_TEXT:
         return
-    # Alternately: a busy machine makes short ones slow, too.
+    # Alternate, because a busy machine makes short texts slow, too.
     times = [(seconds(10), seconds(5000)) for _ in range(_AGAIN)]
     short, long = max(short for short, _ in times), min(long for _, long in times)
     if long - short > _LONG_TEXT:

@@ -20,7 +20,7 @@ from contract_tests.oracle.variants import DOCKER_TYPES, ENDPOINTS, UNTAGGED
 from mock_server.contract.tables import MASK, Message
 
 ON_SOME_DEPLOYMENTS = ("useIam", "wifEnabled")
-"""Switches that Central accepts only if its cloud offers them."""
+"""Flags that Central accepts only if its cloud supports them."""
 WAYS = ("PATCH", "PUT")
 UNTAGGED_TYPES = [like for like, _ in UNTAGGED]
 
@@ -32,18 +32,18 @@ UNTAGGED_TYPES = [like for like, _ in UNTAGGED]
     "lifecycle",
     needs=("create",),
     profiles=LONGER,
-    title="The list does not hold exactly what exists, each as GET shows it",
+    title="The list does not contain exactly what exists, as GET shows it",
 )
 def list_holds_what_was_created(central: Central) -> None:
     with central.case():
         sent = dict(central.created(type) for type in central.creatable_types)
         check_listed(central, sent, "the check's integrations in the list")
         for id, body in sent.items():
-            check_stored(central, id, body, "an integration of the list, read by its id")
+            check_stored(central, id, body, "a listed integration, read by id,")
         for gone in list(sent)[1:5]:
             deleted(central, gone)
             del sent[gone]
-            check_listed(central, sent, "the list after one was deleted")
+            check_listed(central, sent, "the list after a delete")
             central.refused_by(central.get(gone), "get-missing", "GET of a deleted integration", id=gone)
 
 
@@ -52,19 +52,19 @@ def list_holds_what_was_created(central: Central) -> None:
     "lifecycle",
     needs=("list-by-name", "unicode-kept", "name-unique"),
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by name misses a name with blanks, signs or non-ASCII letters, or finds a former name",
+    title="The list by name misses a name with spaces, special characters or non-ASCII letters, or finds a former name",
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
         for type in central.some(central.creatable_types, 1, 4):
             name = central.name(f" Ä&b=c+d%41\N{WHALE}{'x' * 300}")
             id, _ = central.spare(type, name=name)
-            central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name, type {type}")
+            central.same(filtered(central, f"?name={quote(name, safe='')}"), [id], f"the list by name for type {type}")
         plus = quote(name, safe="").replace("%20", "+")
-        central.same(filtered(central, f"?name={plus}"), [id], "the list by a name with a plus sign for a blank")
-        central.same(filtered(central, f"?name={plus}y"), [], "the list by a long name that ends otherwise")
+        central.same(filtered(central, f"?name={plus}"), [id], "the list by a name with a plus sign for a space")
+        central.same(filtered(central, f"?name={plus}y"), [], "the list by a long name that differs at its end")
         updated(central, "PUT", id, central.integration(type))
-        central.same(filtered(central, f"?name={plus}"), [], "the list by the name before a rename")
+        central.same(filtered(central, f"?name={plus}"), [], "the list by a former name")
 
 
 @check("list-by-cluster", "lifecycle", needs=("create",))
@@ -77,19 +77,17 @@ def list_by_cluster(central: Central) -> None:
         cluster = sent["clusterId"]
         for query in (f"?cluster={cluster}", "?cluster=x", f"?cluster={cluster}&name={sent['name']}"):
             central.same(filtered(central, query), [], f"the list by {query}")
-        central.same(filtered(central, f"?cluster=&name={sent['name']}"), [id], "an empty cluster does not filter")
+        central.same(filtered(central, f"?cluster=&name={sent['name']}"), [id], "the list by an empty cluster")
 
 
-@check(
-    "list-order", "lifecycle", title="Two lists without a change between them have different orders", needs=("create",)
-)
+@check("list-order", "lifecycle", title="Two lists with no change between them differ in order", needs=("create",))
 def list_order(central: Central) -> None:
     with central.case():
         lists = [filtered(central, "")]
         for _ in range(max(0, 5 - (len(lists[0]) if central.options.workers == 1 else 0))):
             central.created()
         lists += [filtered(central, "") for _ in range(1 if central.quick else 2)]
-        # Ignore integrations that others create or delete meanwhile.
+        # Ignore integrations that others create or delete in the meantime.
         common = set(lists[0]).intersection(*lists)
         orders = [[id for id in ids if id in common] for ids in lists]
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")
@@ -112,20 +110,20 @@ def many_kept(central: Central) -> None:
         replies = [central.create(body) for body in bodies]
         bad = [reply for reply in replies if reply.status != 200 or not reply.object.get("id")]
         if len(bad) == number:
-            raise PreconditionFailed("create", f"creating answered {brief(bad[0])}")
+            raise PreconditionFailed("create", f"a create was answered {brief(bad[0])}")
         if bad:
             what = f"{len(bad)} of {number} creates were refused"
             raise CheckFailed(what, expected={"status": 200}, got=brief(bad[0]), intermittent=True)
         ids = [str(reply.object["id"]) for reply in replies]
         central.same(len(set(ids)), number, "different ids")
         _check_all_listed(central, ids, dict(zip(ids, bodies, strict=True)))
-        check_stored(central, ids[0], bodies[0], f"the first of {number}")
+        check_stored(central, ids[0], bodies[0], f"the first of {number} integrations")
         for id in ids:
             if central.quick:
                 central.remove(id)
             else:
                 deleted(central, id)
-        what = f"the list after {number} were deleted"
+        what = f"the list after {number} deletes"
         check_same(listed(central), {}, what, check="list-holds-what-was-created" if central.quick else None)
 
 
@@ -139,7 +137,7 @@ def _check_all_listed(central: Central, ids: Sequence[str], sent: Mapping[str, B
     in_a_row = bool(places) and places[-1] - places[0] == len(places) - 1
     hows = "; ".join(sorted(set(wrong.values())))
     raise CheckFailed(
-        f"of {len(ids)} integrations {len(wrong)} are not listed as they were sent: {hows}",
+        f"{len(wrong)} of {len(ids)} integrations are not listed as sent: {hows}",
         expected={id: whole.get(id) for id in list(wrong)[:3]},
         got={"created as number": places, **{id: found.get(id) for id in list(wrong)[:3]}},
         intermittent=bool(places) and not in_a_row,
@@ -157,24 +155,24 @@ def _check_all_listed(central: Central, ids: Sequence[str], sent: Mapping[str, B
 )
 def update_read_back(central: Central) -> None:
     """Update all types at once, so that one list shows the effect of each update on every integration."""
-    # A quick run updates integrations that it has kept, and keeps them further.
+    # A quick run updates the kept integrations, and keeps them afterwards.
     kept = dict(central.shared.standing) if central.reuses_integrations else {}
     types = list(kept) or central.some(central.creatable_types, 7)
     with central.case():
         ids: dict[str, str] = {}
         sent: dict[str, Body] = {}
         for type in types:
-            ids[type], body = central.claim(type) or central.created_from(turned(central, type, 0))
+            ids[type], body = central.claim(type) or central.created_from(body_of_turn(central, type, 0))
             sent[ids[type]] = body
         for turn in (1,) if central.quick else (1, 2, 3, 4):
-            # A quick run has one turn: it updates each type by one of the two ways.
+            # A quick run has one turn: it updates each type by either PUT or PATCH.
             first = central.random.randrange(2) if central.quick else turn
             ways = {type: WAYS[(first + index * central.quick) % 2] for index, type in enumerate(types)}
             for type, id in ids.items():
-                sent[id] = turned(central, type, turn)
+                sent[id] = body_of_turn(central, type, turn)
                 if central.quick and type in UNTAGGED_TYPES:
                     reply = central.patch(id, sent[id], update_password=central.random.choice((False, None)))
-                    what = f"PATCH of all of type {type}, of which no credential depends"
+                    what = f"PATCH of every field of type {type} is refused, although no credential depends on them"
                     if reply.status != 200:
                         raise CheckFailed(
                             what, expected={"status": 200}, got=brief(reply), check="reconcile-free-fields"
@@ -188,28 +186,28 @@ def update_read_back(central: Central) -> None:
             for type in [type for type, id in ids.items() if id in wrong]:
                 _update_alone(central, type, ways[type], turn)
             try:
-                check_same(found, expected(central, sent), "an update of one integration of each type")
+                check_same(found, expected(central, sent), "the list after an update of each type")
             except CheckFailed as error:
-                error.intermittent = True  # each update succeeded by itself
+                error.intermittent = True  # each update alone succeeded
                 raise
         for id, _, creation in kept.values():
             central.keep_again(id, sent[id], creation)
     for type in types if not central.quick else ():
         with central.case():
-            _switched(central, type)
+            _check_switches(central, type)
 
 
 def _update_alone(central: Central, type: str, way: str, turn: int) -> None:
     """Reproduce with few requests a failure that many requests found."""
     with central.case():
-        id, _ = central.created_from(turned(central, type, turn - 1))
-        body = turned(central, type, turn)
+        id, _ = central.created_from(body_of_turn(central, type, turn - 1))
+        body = body_of_turn(central, type, turn)
         updated(central, way, id, body)
         check_stored(central, id, body, f"type {type} after {way}")
         check_listed(central, {id: body}, f"type {type} in the list after {way}")
 
 
-def _switched(central: Central, type: str) -> None:
+def _check_switches(central: Central, type: str) -> None:
     member = central.contract.types[type].member
     message = central.contract.integration.by_name[member].message
     assert message is not None  # a config member is a message
@@ -220,8 +218,8 @@ def _switched(central: Central, type: str) -> None:
             check_stored(central, id, body, f"type {type} with {name}")
 
 
-def turned(central: Central, type: str, turn: int) -> Body:
-    """Return an integration of a type in which every field differs from the turn before."""
+def body_of_turn(central: Central, type: str, turn: int) -> Body:
+    """Return the body of an update; every field differs from the previous turn's."""
     known = central.contract.types[type]
     message = central.contract.integration.by_name[known.member].message
     assert message is not None  # a config member is a message
@@ -231,7 +229,7 @@ def turned(central: Central, type: str, turn: int) -> Body:
         "name": central.name(f"-turn{turn}"),
         "type": type,
         "categories": choices[turn % 3],
-        known.member: _turned_config(central, type, message, turn),
+        known.member: _config_of_turn(central, type, message, turn),
         "autogenerated": turn % 2 == 1,
         "clusterId": cluster,
         "skipTestIntegration": True,
@@ -251,15 +249,15 @@ _ODD_TEXTS = {
     "assumeRoleId": " arn:aws:iam::012345678901:role/{} ",
     "assumeRoleExternalId": " External/{} ",
 }
-"""Texts that a server may take for wrong, or tidy up."""
+"""Texts that a server may refuse or normalise."""
 
 
-def _is_switched(central: Central, type: str, name: str) -> bool:
-    """Return whether to set a switch: a quick run sets workload identity, which only the scanner of google refuses."""
+def _can_switch(central: Central, type: str, name: str) -> bool:
+    """Return whether to set a flag: a quick run sets workload identity, which only google's scanner refuses."""
     return central.quick and name == "wifEnabled" and type != "google"
 
 
-def _turned_config(central: Central, type: str, message: Message, turn: int) -> Body:
+def _config_of_turn(central: Central, type: str, message: Message, turn: int) -> Body:
     if turn % 4 == 2 and type == "quay":
         robot = {"username": f"robot{turn}", "password": central.secret()}
         return {"endpoint": "quay-robot.example.com", "registryRobotCredentials": robot}
@@ -269,11 +267,11 @@ def _turned_config(central: Central, type: str, message: Message, turn: int) -> 
     config: Body = {}
     for field in message.fields:
         if field.message is not None or (
-            field.name in ON_SOME_DEPLOYMENTS and not _is_switched(central, type, field.name)
+            field.name in ON_SOME_DEPLOYMENTS and not _can_switch(central, type, field.name)
         ):
             continue
         if field.kind == "bool":
-            # A quick run has one turn: what has been true becomes false where any update may change it.
+            # A quick run has one turn: flags become false where no credential depends on them.
             config[field.name] = turn % 2 == 1 and not (central.quick and type in UNTAGGED_TYPES)
         elif field.kind == "int32":
             config[field.name] = 3 + turn
@@ -304,13 +302,13 @@ def update_changes_one(central: Central) -> None:
             sent = _neighbours(central, type)
             id = list(sent)[1]
             for way in ("PUT", "PATCH"):
-                sent[id] = turned(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
+                sent[id] = body_of_turn(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
                 updated(central, way, id, sent[id])
-                check_listed(central, sent, f"three integrations of type {type} after {way} of the second")
+                check_listed(central, sent, f"three integrations of type {type} after {way} of the second one")
 
 
 def _neighbours(central: Central, type: str) -> dict[str, Body]:
-    """Create three integrations of a type with names that begin alike."""
+    """Create three integrations of a type whose names have a common prefix."""
     name = central.name()
     return dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
 
@@ -325,22 +323,22 @@ def reads_repeat(central: Central) -> None:
     with central.case():
         id, sent = central.spare("ecr")
         for _ in range(0 if central.quick else 2):
-            check_stored(central, id, sent, "GET, again")
+            check_stored(central, id, sent, "a repeated GET")
         for way in ("PUT",) if central.quick else ("PUT", "PUT", "PATCH"):
             updated(central, way, id, sent)
-        check_stored(central, id, sent, "GET after the same update, again")
+        check_stored(central, id, sent, "GET after a repeated update")
         if central.quick:
             return
         other = central.created("quay")
         for _ in range(2):
-            check_listed(central, dict([(id, sent), other]), "the list after the same update, again")
+            check_listed(central, dict([(id, sent), other]), "the list after a repeated update")
 
 
 @check(
     "other-fields-kept",
     "lifecycle",
     needs=("create",),
-    title="A field beside the config is not stored or cleared as it was sent",
+    title="A field outside the config is not stored or cleared as sent",
 )
 def other_fields_kept(central: Central) -> None:
     with central.case():
@@ -348,7 +346,7 @@ def other_fields_kept(central: Central) -> None:
         extra: dict[str, Any] = {"autogenerated": True, "clusterId": "some-cluster", "source": source}
         id, sent = central.spare(**extra)
         if not central.quick:
-            check_stored(central, id, sent, "all fields set at the create")
+            check_stored(central, id, sent, "a new integration with all fields set")
         changes: tuple[dict[str, Any], ...] = (
             {"autogenerated": False},
             {"clusterId": "another"},
@@ -369,14 +367,11 @@ def other_fields_kept(central: Central) -> None:
 
 
 @check(
-    "ids-not-reused",
-    "lifecycle",
-    needs=("create", "name-unique"),
-    title="The id of a deleted integration is used again",
+    "ids-not-reused", "lifecycle", needs=("create", "name-unique"), title="The id of a deleted integration is reused"
 )
 def ids_not_reused(central: Central) -> None:
     with central.case():
-        # A quick run looks at the creates that it has already made, of which some follow deletes.
+        # A quick run checks the creates that it has already made; some of them follow deletes.
         creations = _creations(central) if central.quick else []
         body = central.integration()
         for _ in range(max(0, 2 - len(creations)) if central.quick else 8):
@@ -387,7 +382,7 @@ def ids_not_reused(central: Central) -> None:
         for id, creation in creations:
             if id in first:
                 central.history = [first[id], creation]
-            central.true(id not in first, "an id is given to two integrations", expected="a new id", got=id)
+            central.true(id not in first, "two integrations get the same id", expected="a new id", got=id)
             first[id] = creation
 
 
@@ -404,17 +399,17 @@ def _creations(central: Central) -> list[tuple[str, Exchange]]:
 def test_stores_nothing(central: Central) -> None:
     """Check that passing and failing tests of new and stored integrations store nothing, without contacting a registry.
 
-    Central's test ignores a category that it does not know: such a test passes for any type.
+    Central's test ignores an unknown category, so such a test passes for any type.
     """
     like = "ibm" if central.quick else "docker"
     with central.case():
         id, sent = central.spare(like)
-        changed = turned(central, like, 1) | {"id": id, "skipTestIntegration": False}
+        changed = body_of_turn(central, like, 1) | {"id": id, "skipTestIntegration": False}
         kept = masked(central.contract.integration, sent, "") | {"id": id, "autogenerated": True}
         passes = ("a test that contacts nothing", "registry-reachable")
-        central.taken(central.test(central.integration("scannerv4")), passes[0], need=passes[1])
+        central.ok(central.test(central.integration("scannerv4")), passes[0], need=passes[1])
         reply = central.test_updated(central.integration("scannerv4"), update_password=True)
-        central.taken(reply, passes[0], need=passes[1])
+        central.ok(reply, passes[0], need=passes[1])
         if not central.quick:
             central.test(central.integration(type=UNKNOWN_TYPE))
         for body in central.some((changed | {"type": UNKNOWN_TYPE}, changed | {"categories": [7]}), 1):
@@ -422,18 +417,18 @@ def test_stores_nothing(central: Central) -> None:
             central.test_updated(body | {"name": central.name()}, update_password=True)
         for body in central.some((kept | {"type": UNKNOWN_TYPE}, kept | {"categories": [7]}), 1):
             central.test_updated(body | {"name": central.name(), "skipTestIntegration": False})
-        check_listed(central, {id: sent}, "the check's integrations after tests")
-        check_stored(central, id, sent, "what was tested with other values")
+        check_listed(central, {id: sent}, "the list after tests")
+        check_stored(central, id, sent, "an integration after a test with other values")
         if central.quick:
-            central.taken(central.patch(id, kept), "PATCH that keeps a credential, after a test with it")
+            central.ok(central.patch(id, kept), "PATCH that keeps a credential, after a test with that credential,")
             return
     if not central.quick:
         with central.case():
             id, sent = central.created("ibm")
             kept = sent | {"id": id, "ibm": sent["ibm"] | {"apiKey": MASK}}
-            central.taken(central.patch(id, kept), "PATCH that keeps a credential", need="stored-credentials-kept")
+            central.ok(central.patch(id, kept), "PATCH that keeps a credential", need="stored-credentials-kept")
             central.test_updated(kept | {"categories": [7]})
-            central.taken(central.patch(id, kept), "PATCH that keeps a credential, after a test with it")
+            central.ok(central.patch(id, kept), "PATCH that keeps a credential, after a test with that credential,")
 
 
 @check(
@@ -450,7 +445,7 @@ def unchanged_over_time(central: Central) -> None:
     assert central.shared.oldest is not None  # it was created just now
     id, sent, created = central.shared.oldest
     central.shared.oldest = None  # it is deleted below
-    age = f"an integration {time.monotonic() - created:.0f} s old, never touched since"
+    age = f"an integration that was created {time.monotonic() - created:.0f} s ago and not changed"
     check_stored(central, id, sent, age)
     central.same(filtered(central, f"?name={sent['name']}"), [id], f"{age}, in the list by its name")
     found = {each: item for each, item in listed(central).items() if each == id}

@@ -3,7 +3,7 @@
 Central checks the route, then the body, then the caller, and only then looks up what is stored. It refuses an unknown
 caller with 401 if the operation writes, and with 403 if it reads.
 
-The checks need each other in the order callers, existence, credentials, so that one hole is reported once.
+The checks need each other in the order callers, existence, credentials, so that one flaw is reported once.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def header(text: str) -> Caller:
 
 
 def basic(text: str) -> str:
-    """Return the header of basic credentials."""
+    """Return an Authorization header with basic credentials."""
     return "Basic " + base64.b64encode(text.encode()).decode()
 
 
@@ -67,7 +67,7 @@ def writes(central: Central, id: str) -> list[tuple[str, Call]]:
 
 
 def writes_without_id(central: Central) -> list[tuple[str, Call]]:
-    """Return the operations of `writes` that look nothing up."""
+    """Return the operations of `writes` that need no existing integration."""
     tested = central.integration("scannerv4")
     return [
         ("POST", lambda **how: central.create(central.integration(), **how)),
@@ -81,7 +81,7 @@ def reads(central: Central) -> list[tuple[str, Call]]:
     ids = [str(item.get("id")) for item in (central.list().integrations or ())[:1]]
     return [
         ("GET of the list", central.list),
-        *(("GET of one", lambda **how: central.get(ids[0], **how)) for _ in ids),
+        *(("GET of an integration", lambda **how: central.get(ids[0], **how)) for _ in ids),
         ("GET of the list by name", lambda **how: central.list(f"?name={central.name()}", **how)),
     ]
 
@@ -91,7 +91,7 @@ def check_writes_refused(
 ) -> None:
     """Check that each operation that writes refuses a caller by the rule."""
     for operation, call in calls:
-        central.refused_by(call(**caller), rule, f"{operation}: {central.rules[rule].title}", **values)
+        central.refused_by(call(**caller), rule, f"{operation} that breaks {rule}", **values)
 
 
 def check_reads_refused(
@@ -110,7 +110,7 @@ def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
         id, sent = central.spare()
         before = {id: read_answer(central.contract, sent, id)} if central.quick else central.listed()
         check_writes_refused(central, writes(central, id), caller, rule)
-        central.same(central.listed(), before, "the check's integrations after requests that were refused")
+        central.same(central.listed(), before, "the list after refused requests")
 
 
 # -- callers without credentials, or without a permission ---------------------------------------------
@@ -120,14 +120,14 @@ def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
 def credentials_missing(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     check_nothing_changed(central, NOBODY, "credentials-missing")
-    # Header values lose leading and trailing blanks, so a scheme alone has no blank behind it.
+    # Header values lose leading and trailing spaces, so a scheme alone has no trailing space.
     for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
         with central.case():
             calls = central.some(writes_without_id(central), 1, 2)
             check_writes_refused(central, calls, header(text), "credentials-missing")
     if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
-        central.same(reply.message, central.text("credentials-missing"), "the whole text for a caller unknown")
+        central.same(reply.message, central.text("credentials-missing"), "the whole message for an unknown caller")
 
 
 @check("read-permission", "permissions", needs=("list", "credentials-missing"), writes=False)
@@ -139,7 +139,7 @@ def read_permission(central: Central) -> None:
     check_reads_refused(central, central.some(calls, 0, 3), header("Digest x"), none)
     if central.options.credentials.read_only is not None:
         for operation, call in calls[:2]:
-            central.taken(call(role="read-only"), f"{operation} with the read-only token")
+            central.ok(call(role="read-only"), f"{operation} with the read-only token")
     if central.options.credentials.no_access is not None:
         calls = central.some(calls, 2, 3)
         if central.text("role-missing") in central.list(role="no-access").message:
@@ -190,7 +190,7 @@ def write_permission(central: Central) -> None:
     required_credentials(central)
     given = central.options.credentials
     if given.read_only is None and given.no_access is None:
-        raise Skip("give a read-only token or one without access to check this")
+        raise Skip("needs a caller that may not write; give --read-only-token-file or --no-access-token-file")
     if given.read_only is not None:
         check_nothing_changed(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not has_no_role(central):
@@ -212,7 +212,7 @@ def role_missing(central: Central) -> None:
     elif has_no_role(central):
         caller = {"role": "no-access"}
     else:
-        raise Skip("give a token without a role to check this")
+        raise Skip("needs a caller without a role; give --no-role-token-file")
     if central.quick:
         with central.case():
             check_writes_refused(
@@ -222,13 +222,13 @@ def role_missing(central: Central) -> None:
         check_nothing_changed(central, caller, "role-missing")
 
 
-# -- callers whom Central does not know ---------------------------------------------------------------
+# -- unknown callers -----------------------------------------------------------------------------------
 
 
 @check(
     "token-silent",
     "permissions",
-    title="A refusal shows the token or the password that was refused",
+    title="An error shows the token or the password that it refuses",
     needs=ASKED,
     writes=False,
 )
@@ -241,7 +241,7 @@ def token_silent(central: Central) -> None:
             reply = central.list(**header(text))
             for found in (reply.text, *reply.headers.values()):
                 if str(number) in found or text.partition(" ")[2] in found:
-                    raise CheckFailed("the refusal shows the credential", expected="nothing of it", got=found[:300])
+                    raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
 
 
 @check("token-invalid", "permissions", needs=SILENT)
@@ -316,7 +316,7 @@ def decoded_before_identity(central: Central) -> None:
 @check(
     "www-authenticate",
     "permissions",
-    title="WWW-Authenticate of a 401 does not say what the message says",
+    title="WWW-Authenticate of a 401 differs from the message",
     source="pkg/grpc/server_error_handler.go",
     needs=EVERY_WAY,
 )
@@ -332,7 +332,7 @@ def www_authenticate(central: Central) -> None:
 @check(
     "scheme-case",
     "permissions",
-    title="The scheme `bearer` is refused for its case, or `basic` is not",
+    title="The scheme `bearer` in lower case is refused, or `basic` is accepted",
     source="pkg/grpc/authn/util.go",
     needs=EVERY_WAY,
     writes=False,
@@ -342,7 +342,7 @@ def scheme_case(central: Central) -> None:
     for small in ["bearer", *central.some(("BEARER", "bEARER"), 0)]:
         if scheme == "Bearer":
             reply = central.list(**header(f"{small} {secret}"))
-            central.taken(reply, f"the list with the scheme `{small}`")
+            central.ok(reply, f"the list with the scheme `{small}`")
     coded = secret if scheme == "Basic" else basic("admin:wrong").partition(" ")[2]
     for small in ["basic", *central.some(("BASIC",), 0)]:
         reply = central.list(**header(f"{small} {coded}"))

@@ -1,4 +1,4 @@
-"""Stored credentials: which changes an update without credentials may make, seen from outside.
+"""Stored credentials: which changes an update may make without sending the credentials again.
 
 The contract's `x-scrub` marks the credentials and the fields on which they depend.
 """
@@ -42,7 +42,7 @@ _KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
 
 
 class Spot(NamedTuple):
-    """A field of an integration: its place in the JSON, and the path that Central's Go code uses for it."""
+    """A field of an integration: its place in the JSON, and its path in Central's errors."""
 
     place: tuple[str, ...]
     field: Field
@@ -89,7 +89,7 @@ def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
 
 
 def other_values(spot: Spot, value: Any) -> list[Any]:
-    """Return values that differ from the stored one: the first one completely, the others slightly."""
+    """Return values that differ from the stored one: the first completely, the others slightly."""
     if spot.field.kind == "bool":
         return [not value]
     if spot.field.kind == "int32":
@@ -103,7 +103,7 @@ def other_values(spot: Spot, value: Any) -> list[Any]:
 
 
 class Stored:
-    """An integration that is replaced by one variant after the other."""
+    """An integration that becomes one variant after another."""
 
     def __init__(self, central: Central, id: str = "", sent: Body | None = None) -> None:
         """`id` and `sent`: a kept integration, for updates that must be refused."""
@@ -119,7 +119,7 @@ class Stored:
             self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes | more))
         else:
             self.sent = from_table(self.central, like, changes | more)
-            self.central.taken(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
+            self.central.ok(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
         return self.sent
 
     def refuses(self, body: Body, text: str, what: str) -> None:
@@ -128,8 +128,8 @@ class Stored:
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
             if self._is_kept and reply.status == 200:
-                self.central.claim(self.sent["type"])  # no other check uses what is no longer as it was kept
-            self._is_not_guarded(body, reply, text)
+                self.central.claim(self.sent["type"])  # other checks must not reuse it, because it has changed
+            self._raise_if_free_field(body, reply, text)
             if not is_managed(self.central, reply):
                 self.central.refused(reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", text=text)
 
@@ -139,12 +139,12 @@ class Stored:
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
-            self._is_not_guarded(body, reply, text)
+            self._raise_if_free_field(body, reply, text)
             if not is_managed(self.central, reply):
                 self.central.refused(reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", text=text)
 
-    def _is_not_guarded(self, body: Body, reply: Reply, text: str) -> None:
-        """Fail for the field that is named if no credential depends on it, such as the name, which updates change."""
+    def _raise_if_free_field(self, body: Body, reply: Reply, text: str) -> None:
+        """Raise a failure if the error names a field on which no credential depends, such as the name."""
         central = self.central
         start = central.text("reconcile-dependent-unchanged", field="").partition("'")[0]
         found = re.search(re.escape(start) + "'([^']*)'", reply.message)
@@ -152,21 +152,21 @@ class Stored:
             return
         dependent = {spot.path for spot in spots(central, body) if spot.field.scrub == "dependent"}
         if found[1] not in dependent:
-            what = f"{found[1]} cannot be changed without credentials"
+            what = f"{found[1]} cannot be changed without credentials, although none depends on it"
             raise CheckFailed(what, expected=text, got=brief(reply), check="reconcile-free-fields")
 
-    def is_unchanged(self) -> None:
+    def check_unchanged(self) -> None:
         """Check that refused updates stored nothing. A quick run skips this."""
         if not self.central.quick:
             reads_as(self.central, self.id, self.sent, "an integration after refused updates")
 
 
 def _flag_text(flag: bool | None) -> str:
-    return "left out" if flag is None else "false"
+    return "missing" if flag is None else "false"
 
 
 def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
-    """Yield each variant after it was stored. A quick run stores them one after the other in one integration."""
+    """Yield each variant after storing it. A quick run stores them one after another in the same integration."""
     if central.quick:
         with central.case():
             stored = Stored(central)
@@ -180,7 +180,7 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
 
 
 def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
-    """Yield each variant, for updates that must be refused: a quick run uses the integrations that it has kept."""
+    """Yield each variant, for updates that must be refused; a quick run uses the kept integrations."""
     more = []
     for like, changes in variants:
         if central.reuses_integrations and not changes and like in central.shared.standing:
@@ -197,9 +197,9 @@ def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[S
 
 @check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
 def reconcile_needs_id(central: Central) -> None:
-    # A control: the same test passes if it needs no stored credentials.
+    # Control: the same test passes if it needs no stored credentials.
     body = central.integration("scannerv4")
-    central.taken(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test")
+    central.ok(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test")
     for flag in central.some((False, None), 1):
         like, _ = central.random.choice(PLAIN)
         for each in central.some((body, untestable(central, masked_body(central, central.integration(like)))), 1):
@@ -219,7 +219,7 @@ def reconcile_needs_config(central: Central) -> None:
             stored.refuses(body, text, "without a config member")
             if not central.quick:
                 stored.refuses_test(body, text, "without a config member")
-        stored.is_unchanged()
+        stored.check_unchanged()
 
 
 # -- comparison field by field --------------------------------------------------------------------------
@@ -242,7 +242,7 @@ def reconcile_same_member(central: Central) -> None:
             for type in central.some((like, sent["type"]), 1):
                 body = rest | {members[like]: other[members[like]], "type": type}
                 stored.refuses(body, text, f"of a {mine} member, as type {type} with a {members[like]} member")
-        stored.is_unchanged()
+        stored.check_unchanged()
 
 
 @check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
@@ -255,17 +255,17 @@ def reconcile_dependent_unchanged(central: Central) -> None:
                 continue
             text = central.text("reconcile-dependent-unchanged", field=spot.path)
             values = other_values(spot, value_at(sent, spot.place))
-            if central.quick:  # each type has an endpoint: each of its values is tried with one of them
+            if central.quick:  # every type has an endpoint, so each value is tried with one type
                 few, is_endpoint = values[: len(PLAIN)], spot.field.name == "endpoint"
                 turns[is_endpoint] += 1
                 values = [few[turns[is_endpoint] % len(few)]]
             for value in values:
                 body = with_value(kept, spot.place, value)
                 stored.refuses(body, text, f"that changes only {spot} to {value!r}")
-        stored.is_unchanged()
+        stored.check_unchanged()
     if central.quick:
         return
-    # Switches that are on, and fields that are empty.
+    # Flags that are set, and empty fields.
     turned: tuple[Variant, ...] = (
         ("azure", {"azure": {"wifEnabled": True, "username": ""}}),
         ("docker", {"docker": {"endpoint": "", "username": ""}}),
@@ -277,7 +277,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             id, reply = central.stored(sent)
             if is_managed(central, reply):
                 continue
-            central.taken(reply, f"storing type {like}", need="odd-combinations")
+            central.ok(reply, f"storing type {like}", need="odd-combinations")
             stored = Stored(central, id, sent)
             for spot in spots(central, sent):
                 if spot.field.scrub == "dependent":
@@ -285,7 +285,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
                     value = other_values(spot, value_at(sent, spot.place))[0]
                     body = with_value(masked_body(central, sent), spot.place, value)
                     stored.refuses(body, text, f"that changes only {spot} to {value!r}")
-            stored.is_unchanged()
+            stored.check_unchanged()
 
 
 @check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
@@ -304,7 +304,7 @@ def reconcile_credential_masked(central: Central) -> None:
                 body = with_value(masked_body(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
                 stored.refuses(body, text, f"with {what} in {spot}")
-        stored.is_unchanged()
+        stored.check_unchanged()
 
 
 @check(
@@ -319,8 +319,8 @@ def reconcile_message_kept(central: Central) -> None:
         for place in places:
             text = central.text("reconcile-message-kept", field=paths[place])
             body = with_value(masked_body(central, sent), tuple(place.split(".")), None)
-            stored.refuses(body, text, f"without the {place} that is stored")
-        stored.is_unchanged()
+            stored.refuses(body, text, f"without the stored {place}")
+        stored.check_unchanged()
 
 
 def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, ...]]]:
@@ -350,8 +350,8 @@ def reconcile_message_not_added(central: Central) -> None:
         for place, values in messages.items():
             for value in central.some(values, 1):
                 body = with_value(masked_body(central, sent), tuple(place.split(".")), value)
-                stored.refuses(body, text, f"with a {place} that is not stored")
-        stored.is_unchanged()
+                stored.refuses(body, text, f"with a {place} although none is stored")
+        stored.check_unchanged()
 
 
 @check(
@@ -369,18 +369,18 @@ def reconcile_free_fields(central: Central) -> None:
             "clusterId": "another-cluster",
         }
         body = _with_free_fields_changed(central, sent, body)
-        central.taken(central.patch(stored.id, body), f"PATCH of {sent['type']} that changes all that may change")
+        central.ok(central.patch(stored.id, body), f"PATCH of the free fields of {sent['type']}")
         reads_as(central, stored.id, body, f"type {sent['type']} after a PATCH that kept its credentials")
     for stored, sent in each_stored(central, (("docker", {"source": SOURCE}),)):
         body = masked_body(central, sent) | {"type": "artifactory", "source": SOURCE | {"namespace": "other"}}
         body = with_value(body, ("docker", "insecure"), False)
         body |= {"name": central.name(), "autogenerated": True, "clusterId": "another-cluster"}
-        central.taken(central.patch(stored.id, body), "PATCH of another type with the same member, and of the source")
-        reads_as(central, stored.id, body, "another type after a PATCH that kept the credentials")
+        central.ok(central.patch(stored.id, body), "PATCH of the source and to a type with the same member")
+        reads_as(central, stored.id, body, "type and source after a PATCH that kept the credentials")
     for stored, sent in each_stored(central, central.some((("quay", {}),), 0)):
         body = masked_body(central, sent) | {"categories": BOTH[::-1]}
-        central.taken(central.patch(stored.id, body), "PATCH of other categories")
-        reads_as(central, stored.id, body, "other categories after a PATCH that kept the credentials")
+        central.ok(central.patch(stored.id, body), "PATCH of other categories")
+        reads_as(central, stored.id, body, "categories after a PATCH that kept the credentials")
 
 
 def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
@@ -393,7 +393,7 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
     return body
 
 
-# -- tests apply the same rules -------------------------------------------------------------------------
+# -- the same rules for tests ----------------------------------------------------------------------------
 
 
 @check(
@@ -409,7 +409,7 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
         "reconcile-message-kept",
         "reconcile-message-not-added",
     ),
-    title="/test/updated does not follow a rule of stored credentials",
+    title="/test/updated does not apply a rule about stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
     for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0))):
@@ -423,9 +423,9 @@ def reconcile_on_test(central: Central) -> None:
                 text = central.text("reconcile-credential-masked", field=spot.path)
                 body = with_value(kept, spot.place, central.secret())
                 stored.refuses_test(body, text, f"with a credential in {spot}")
-        stored.is_unchanged()
+        stored.check_unchanged()
     if central.options.allow_registry_tests or is_loopback(central.transport.base):
-        _tested_with_what_is_stored(central)
+        _check_test_uses_stored_password(central)
     for stored, sent in each_stored(central, (VARIANTS[1],)):
         kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
@@ -434,28 +434,28 @@ def reconcile_on_test(central: Central) -> None:
         stored.refuses_test(body, text, "with a credential")
         if not central.quick:
             text = central.text("reconcile-message-kept", field=f"{path}.RegistryRobotCredentials")
-            stored.refuses_test(with_value(kept, ("quay", "registryRobotCredentials"), None), text, "without the robot")
+            stored.refuses_test(with_value(kept, ("quay", "registryRobotCredentials"), None), text, "without robot")
         text = central.text("reconcile-message-not-added")
-        stored.refuses_test(kept | {"source": SOURCE}, text, "with a source that is not stored")
+        stored.refuses_test(kept | {"source": SOURCE}, text, "with a source although none is stored")
         body = {key: value for key, value in kept.items() if key != "quay"} | masked_body(
             central, central.integration()
         )
         text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
-        stored.refuses_test(body, text, "with another member")
-        stored.is_unchanged()
+        stored.refuses_test(body, text, "with another config member")
+        stored.check_unchanged()
         if central.quick or "node-scanner-type-known" not in central.rules:
             continue
-        # An accepted test gets as far as building the client, which fails for this category.
+        # An accepted test fails only when the client is built, because of its category.
         text = central.text("node-scanner-type-known", type='"quay"')
         stored.refuses_test(kept, text, "with masked credentials")
 
 
-def _tested_with_what_is_stored(central: Central) -> None:
-    """Check that a test without the password gets as far as the host, which never resolves (RFC 2606)."""
+def _check_test_uses_stored_password(central: Central) -> None:
+    """Check that a test without the password gets as far as looking up the host, which never exists (RFC 2606)."""
     with central.case():
         id, sent = central.spare("azure", azure={"endpoint": "https://nowhere.example.invalid"})
         reply = central.test_updated(masked_body(central, sent, "") | {"id": id})
-        what = "/test/updated with the stored password, at a host that does not exist"
+        what = "/test/updated with the stored password for a host that does not exist"
         central.refused(reply, what, text="registry integration: ")
         missing = central.text("azure-password-required")
         central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
@@ -466,7 +466,7 @@ def _tested_with_what_is_stored(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create",),
-    title="updatePassword left out does not count as false",
+    title="A missing updatePassword does not count as false",
 )
 def update_password_default(central: Central) -> None:
     with central.case():
@@ -474,10 +474,10 @@ def update_password_default(central: Central) -> None:
         text = central.text(
             "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
         )
-        spelt = {"update_password": True, "UpdatePassword": True}  # no names of the flag
+        spelt = {"update_password": True, "UpdatePassword": True}  # not names of the flag
         reply = central.send("PATCH", f"{COLLECTION}/{id}", value={"config": sent, **(spelt if central.quick else {})})
         if reply.status == 200 and central.quick and central.patch(id, sent, update_password=None).status != 200:
-            what = "PATCH with fields that Central does not know"
+            what = "PATCH with unknown fields"
             raise CheckFailed(what, expected={"status": 400}, got=brief(reply), check="unknown-field-dropped")
         if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
             raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
@@ -491,8 +491,8 @@ def update_password_default(central: Central) -> None:
         reply = central.test_updated(body, update_password=None)
         central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
         reply = central.patch(id, masked_body(central, sent, ""), update_password=None)
-        central.taken(reply, "PATCH without a credential and without updatePassword", need="stored-credentials-kept")
-        check_only_stored(central, {id: sent}, "PATCH that kept all")
+        central.ok(reply, "PATCH without a credential and without updatePassword", need="stored-credentials-kept")
+        check_only_stored(central, {id: sent}, "PATCH that changed nothing")
 
 
 # -- preservation of stored credentials -------------------------------------------------------------------
@@ -549,49 +549,47 @@ def stored_credentials_kept(central: Central) -> None:
     if central.reuses_integrations:
         for like in ("ecr", "azure", "ibm"):
             with central.case():
-                _kept_as_it_is(central, like)
+                _check_no_op_update(central, like)
     # A robot account cannot scan, so the last one needs both of its credentials.
     telling = (PROVEN[0], AUTHORIZED, PROVEN[-1])
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
-        forms = ["", MASK]  # a stored mask shows only where the credential is JSON
+        forms = ["", MASK]  # a stored mask is detected only if the credential must be JSON
         if not central.quick or sent["type"] == "artifactregistry":
             central.random.shuffle(forms)
-        # The second update depends on the state that the first one left.
+        # The second update depends on the state after the first.
         for form in forms[:1] if central.quick and sent["type"] != "artifactregistry" else forms:
             body = masked_body(central, sent, form)
             if central.quick and form == forms[0]:  # the only update that changes the free fields of these types
                 body = _with_free_fields_changed(central, sent, body)
             reply = central.patch(stored.id, body, update_password=central.random.choice((False, None)))
-            what = f"PATCH of {sent['type']} with {form or 'nothing'!r} for its credentials"
+            what = f"PATCH of {sent['type']} with {form!r} for its credentials"
             if central.text("reconcile-dependent-unchanged", field="").partition("'")[0] in reply.message:
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="reconcile-free-fields")
-            central.taken(reply, what)
+            central.ok(reply, what)
             if central.quick and sent["type"] != "artifactregistry":
                 shown, expected = central.get(stored.id).json, read_answer(central.contract, body, stored.id)
                 if shown != expected:
-                    raise CheckFailed(
-                        f"reading after {what}", expected=expected, got=shown, check="reconcile-free-fields"
-                    )
+                    raise CheckFailed(f"GET after {what}", expected=expected, got=shown, check="reconcile-free-fields")
         if not central.quick:
             left_out = _without_credentials(central.contract.integration, sent)
             left_out |= {"name": central.name(), "clusterId": "another-cluster"}
             reply = central.patch(stored.id, left_out)
-            central.taken(reply, f"PATCH of {sent['type']} that leaves its credentials out")
+            central.ok(reply, f"PATCH of {sent['type']} that omits its credentials")
             reads_as(central, stored.id, left_out, f"type {sent['type']} after updates that kept its credentials")
-            central.taken(
-                central.patch(stored.id, masked_body(central, sent, forms[0])), f"PATCH of {sent['type']} again"
+            central.ok(
+                central.patch(stored.id, masked_body(central, sent, forms[0])), f"a repeated PATCH of {sent['type']}"
             )
     if not central.quick:
-        _nothing_kept_as_nothing(central)
+        _check_empty_credential_stays_empty(central)
 
 
-def _kept_as_it_is(central: Central, like: str) -> None:
-    """Check an update of a kept integration that changes nothing, whose client needs the credentials."""
+def _check_no_op_update(central: Central, like: str) -> None:
+    """Check that an update that changes nothing keeps the credentials, which the client needs."""
     id, sent = central.standing(like)
     reply = central.patch(id, masked_body(central, sent, ""))
     if reply.status != 200:
         central.claim(like)
-    central.taken(reply, f"PATCH of {like} that changes nothing, without its credentials")
+    central.ok(reply, f"PATCH of {like} without its credentials that changes nothing")
 
 
 def _without_credentials(message: Message, value: Body) -> Body:
@@ -605,8 +603,8 @@ def _without_credentials(message: Message, value: Body) -> Body:
     return copy
 
 
-def _nothing_kept_as_nothing(central: Central) -> None:
-    """Check that a mask keeps an empty credential empty: then a client that needs the credential cannot be built."""
+def _check_empty_credential_stays_empty(central: Central) -> None:
+    """Check that the mask keeps an empty credential empty, so that a client that needs it cannot be built."""
     for rule, (like, changes) in central.some(EMPTY, 1):
         with central.case():
             id, _ = central.created(like)
@@ -625,7 +623,7 @@ def _nothing_kept_as_nothing(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
-    title="PUT, or PATCH with updatePassword true, keeps a part of the stored credentials",
+    title="PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
 )
 def credentials_replaced(central: Central) -> None:
     for rule, (like, changes) in central.some(EMPTY, 1):
@@ -634,33 +632,33 @@ def credentials_replaced(central: Central) -> None:
             body = from_table(central, like, changes)
             if not central.quick:
                 reply = central.test(body | {"id": id})
-                what = f"a test of {like} without the credential that is stored"
+                what = f"a test of {like} without the stored credential"
                 central.refused(reply, what, text=central.text(rule))
             for where, update in (("PATCH", partial(central.patch, update_password=True)), ("PUT", central.put)):
                 reply = update(id, body)
-                what = f"{where} of {like} that replaces the credential with nothing"
+                what = f"{where} of {like} that removes the credential"
                 central.refused(reply, what, status=500, code=13, text=central.text(rule))
                 if where == "PUT" or not central.quick:
                     reply = central.patch(id, masked_body(central, body))
-                    what = f"PATCH that keeps the credential, after a {what}"
+                    what = f"PATCH that keeps the credential, after {what},"
                     central.refused(reply, what, status=500, code=13, text=central.text(rule))
                 if not central.quick:
-                    central.taken(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
+                    central.ok(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
     for stored, sent in each_stored(central, central.some(VARIANTS, 0)):
         body = sent
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent" and spot.field.kind == "string":
                 body = with_value(body, spot.place, other_values(spot, value_at(sent, spot.place))[0])
         body = body | {"name": central.name(), "source": SOURCE}
-        central.taken(central.patch(stored.id, body, update_password=True), f"PATCH of all of {sent['type']}")
+        central.ok(central.patch(stored.id, body, update_password=True), f"PATCH of every field of {sent['type']}")
         reads_as(central, stored.id, body, f"type {sent['type']} after PATCH with credentials")
     if central.quick:
         return
     with central.case():
         id, _ = central.created("quay", source=SOURCE)
         body = central.integration("azure")
-        central.taken(central.patch(id, body, update_password=True), "PATCH with credentials to another member")
-        reads_as(central, id, body, "another member after PATCH with credentials")
+        central.ok(central.patch(id, body, update_password=True), "PATCH with credentials to another config member")
+        reads_as(central, id, body, "another config member after PATCH with credentials")
 
 
 @check(
@@ -675,7 +673,7 @@ def credentials_replaced(central: Central) -> None:
     ),
 )
 def mask_taken_literally(central: Central) -> None:
-    # Six asterisks are not valid credential JSON.
+    # Six asterisks are not a valid service account.
     text = central.rules["google-service-account-json"].message.partition("{")[0]
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
@@ -694,13 +692,13 @@ def mask_taken_literally(central: Central) -> None:
                 what = f"PATCH that keeps the credential, after a {where} with the mask,"
                 central.refused(reply, what, status=500, code=13, text=text)
                 if not central.quick:
-                    central.taken(central.put(id, sent), "PUT of artifactregistry", need="update")
+                    central.ok(central.put(id, sent), "PUT of artifactregistry", need="update")
         for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
             where, send = central.random.choice(ways[: 2 if central.quick else 3])
             body = masked_body(central, central.integration(like))
-            central.taken(send(id, body), f"{where} of {like} with the mask")
+            central.ok(send(id, body), f"{where} of {like} with the mask")
             if where != "a create" and not central.quick:
-                central.taken(central.patch(id, body), f"PATCH of {like} after that")
+                central.ok(central.patch(id, body), f"PATCH of {like} after {where} with the mask")
 
 
 @check(
@@ -712,20 +710,20 @@ def mask_taken_literally(central: Central) -> None:
 )
 def config_member_kept(central: Central) -> None:
     if not central.quick:
-        _azure_member_kept(central)
+        _check_azure_member_kept(central)
     with central.case():
         # First an unknown type, then another config member.
         id, sent = central.spare("ibm")
         body = masked_body(central, sent) | {"type": "quay"}
         text = "updating integration error: " + central.text("quay-config-required")
-        central.refused(central.patch(id, body), "PATCH to a type of another member", status=500, code=13, text=text)
+        central.refused(central.patch(id, body), "PATCH to a type with another member", status=500, code=13, text=text)
         quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
         body = {key: value for key, value in body.items() if key != "ibm"} | {"quay": quay}
         text = central.text("reconcile-same-member", sent="Quay", stored="Ibm")
-        central.refused(central.patch(id, body), "PATCH to the member of that type", text=text)
+        central.refused(central.patch(id, body), "PATCH to the config member of that type", text=text)
 
 
-def _azure_member_kept(central: Central) -> None:
+def _check_azure_member_kept(central: Central) -> None:
     with central.case():
         id, sent = central.created("azure")
         azure = sent["azure"]

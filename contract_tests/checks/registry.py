@@ -32,10 +32,10 @@ FOUNDATION = (
     *STRUCTURE, "create", OWN_ID, "read-after-create", "list-by-name", "update", "update-replaces", "test",
     "delete-answer", "zero-values-emitted", "answer-complete",
 )  # fmt: skip
-"""Checks that all others need that write."""
+"""Checks that all other writing checks need."""
 
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
-"""Modules whose checks come first within a group: a request is routed, read and validated before it is stored."""
+"""Modules whose checks come first within a group, because requests are routed, read and validated in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ def check(
 
     The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
     does.
-    `needs` names checks that have to pass before; `writes`: the check creates or changes something;
-    `alone`: nothing else may run at the same time.
+    `needs` names checks that must pass first; `writes`: the check creates or changes something; `alone`: no other check
+    may run at the same time.
 
     Raises:
-        ValueError: the id is taken, or neither the contract nor the call gives a title.
+        ValueError: the id is already registered, or neither the contract nor the call gives a title.
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
@@ -105,9 +105,9 @@ def all_checks() -> dict[str, Check]:
 
     for module in pkgutil.iter_modules(checks.__path__):
         if module.name.startswith("_"):
-            continue  # it imports hypothesis, and registers nothing
+            continue  # imports hypothesis, and registers no checks
         importlib.import_module(f"{checks.__name__}.{module.name}")
-    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_place)}
+    known = {each.id: _with_base_needs(each) for each in sorted(_CHECKS.values(), key=_sort_key)}
     ordered: dict[str, Check] = {}
     for each in known.values():
         _add_after_its_needs(each, known, ordered)
@@ -121,8 +121,8 @@ def _add_after_its_needs(each: Check, known: Mapping[str, Check], ordered: dict[
     ordered.setdefault(each.id, each)
 
 
-def _place(each: Check) -> tuple[int, int, int, str]:
-    """Order by group and worth; the module makes the order the same whichever was imported first."""
+def _sort_key(each: Check) -> tuple[int, int, int, str]:
+    """Return the sort key of a check: group, worth, then module, so that the order of imports does not matter."""
     module = each.run.__module__
     name = module.rpartition(".")[2]
     step = _ORDER.index(name) if name in _ORDER else len(_ORDER)

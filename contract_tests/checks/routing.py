@@ -29,7 +29,7 @@ _KEPT = (OWN_ID, "read-after-create", "delete-answer")
 """Checks of the integrations that a quick run keeps."""
 
 
-def _list_of_nothing(central: Central) -> str:
+def _empty_list_path(central: Central) -> str:
     return f"{COLLECTION}?name={central.name()}"
 
 
@@ -52,7 +52,7 @@ def unknown_route(central: Central) -> None:
 @check(
     "test-path-is-an-id",
     "rules",
-    title="GET of the path of a test does not look up the id `test`",
+    title="GET of the path /test does not look up an integration with the id `test`",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -73,7 +73,7 @@ def method_not_allowed(central: Central) -> None:
         if central.transport.may_write:
             requests += [("POST", f"{COLLECTION}/")]
     if is_loopback(central.transport.base) and not central.quick:
-        # Proxies answer TRACE themselves, and a shared server must not be asked to delete everything.
+        # Proxies answer TRACE themselves, and a shared server must not get a DELETE of the collection.
         requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
     for method, path in requests:
         with central.case():
@@ -91,16 +91,16 @@ def method_override(central: Central) -> None:
     path = f"{COLLECTION}/{id}"
     delete = {"X-HTTP-Method-Override": "DELETE"}
     reply = central.send("POST", path, body=b"{}", headers=delete)
-    central.refused_by(reply, "method-not-allowed", "the header beside a body that is not a form")
+    central.refused_by(reply, "method-not-allowed", "X-HTTP-Method-Override with a body that is not a form")
     if not central.quick:
         get = {"X-HTTP-Method-Override": "GET", "Content-Type": FORM}
         reply = central.send("POST", COLLECTION, body=f"name={quote(sent['name'])}".encode(), headers=get)
-        central.taken(reply, "a form POST that is a GET by its header")
+        central.ok(reply, "a form POST with X-HTTP-Method-Override: GET")
         found = [item.get("id") for item in reply.integrations or ()]
-        central.same(found, [id], "the fields of the form are the query of the GET")
+        central.same(found, [id], "the list by the form's fields as query")
     form = {**delete, "Content-Type": FORM}
     deleted(central, id, lambda id: central.send("POST", f"{COLLECTION}/{id}", body=b"", headers=form))
-    central.same(central.get(id).status, 404, "what a form POST has deleted that is a DELETE by its header")
+    central.same(central.get(id).status, 404, "GET after a form POST with X-HTTP-Method-Override: DELETE")
 
 
 # -- properties of every answer -----------------------------------------------------------------------
@@ -116,50 +116,50 @@ def pretty_answer(central: Central) -> None:
         id, sent, creation = kept
         central.history.append(creation)
         expected = read_answer(central.contract, sent, id)
-        _is_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
+        _check_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
     more = [("&pretty=false", {}), asked[1]] if kept is not None else asked
-    _is_indented(central, _list_of_nothing(central), {"integrations": []}, '\n  "integrations":', more)
+    _check_indented(central, _empty_list_path(central), {"integrations": []}, '\n  "integrations":', more)
     if central.transport.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
-        central.taken(plain, "reading a new integration", need="read-after-create")
-        _is_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":', asked)
+        central.ok(plain, "GET of a new integration", need="read-after-create")
+        _check_indented(central, f"{COLLECTION}/{id}?", plain.json, '\n    "endpoint":', asked)
 
 
-def _is_indented(
+def _check_indented(
     central: Central, path: str, plain: Any, line: str, asked: Sequence[tuple[str, dict[str, str]]]
 ) -> None:
     for query, headers in asked:
         reply = central.send("GET", path + query, headers=headers)
         what = f"GET with {headers or query}"
-        central.taken(reply, what)
-        central.same(reply.json, plain, f"{what} answers the same")
-        _is_called_json(central, reply, f"{what}, which is still JSON")
-        central.true(line in reply.text, f"{what} is indented by two blanks", expected=line, got=reply.text[:300])
+        central.ok(reply, what)
+        central.same(reply.json, plain, f"the content of {what}")
+        _check_content_type(central, reply, what)
+        central.true(line in reply.text, f"{what} is not indented by two spaces", expected=line, got=reply.text[:300])
 
 
-def _is_called_json(central: Central, reply: Reply, what: str) -> None:
+def _check_content_type(central: Central, reply: Reply, what: str) -> None:
     media_type = reply.headers.get("Content-Type", "")
-    # A proxy may add the charset, which is the default of JSON.
+    # A proxy may add the charset, which is JSON's default.
     known = ("application/json", "application/json;charset=utf-8")
     central.true(
         media_type.replace(" ", "").lower() in known,
-        f"the content type of {what}",
+        f"the content type of {what} is wrong",
         expected="application/json",
         got=media_type,
     )
 
 
-def _as_every_answer(central: Central, reply: Reply, what: str) -> None:
-    _is_called_json(central, reply, what)
+def _check_common_headers(central: Central, reply: Reply, what: str) -> None:
+    _check_content_type(central, reply, what)
     headers = reply.headers
     for name, wanted in (("Cache-Control", {"no-store", "no-cache"}), ("Vary", {"accept-encoding"})):
         found = {part.strip().lower() for part in headers.get(name, "").split(",")}
-        central.true(found >= wanted, f"{name} of {what}", expected=sorted(wanted), got=headers.get(name))
-    _has_its_length(central, reply, what)
+        central.true(found >= wanted, f"{name} of {what} is wrong", expected=sorted(wanted), got=headers.get(name))
+    _check_content_length(central, reply, what)
 
 
-def _has_its_length(central: Central, reply: Reply, what: str) -> None:
+def _check_content_length(central: Central, reply: Reply, what: str) -> None:
     if "Content-Encoding" not in reply.headers:  # a proxy may compress an answer and send it in chunks
         length = reply.headers.get("Content-Length")
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
@@ -168,39 +168,38 @@ def _has_its_length(central: Central, reply: Reply, what: str) -> None:
 @check("answer-headers", "rules", needs=("list", "list-by-name"), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
-        "GET", _list_of_nothing(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
+        "GET", _empty_list_path(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
     )
-    central.taken(reply, "a list, whatever Accept says")
-    _as_every_answer(central, reply, "a list")
+    central.ok(reply, "a list with another media type in Accept")
+    _check_common_headers(central, reply, "a list")
     allowed = reply.headers.get("Access-Control-Allow-Origin")
-    central.true(allowed is None, "pages of other origins may not read the API", expected=None, got=allowed)
-    _as_every_answer(central, central.get(central.unknown_id()), "an error 404")
+    central.true(allowed is None, "pages of any origin can read the API", expected=None, got=allowed)
+    _check_common_headers(central, central.get(central.unknown_id()), "a 404 error")
     if not central.transport.may_write:
         return
     if central.quick and (sent := _sent_before(central)):
         for exchange in sent:
             central.history = [exchange]
-            _as_every_answer(central, exchange.answer, f"the answer {exchange.status} to a {exchange.method}")
+            _check_common_headers(central, exchange.answer, f"the answer {exchange.status} to a {exchange.method}")
         return
     body = central.integration()
     reply = central.create(body)
-    central.taken(reply, "creating", need="create")
-    _as_every_answer(central, reply, "the answer to a create")
+    central.ok(reply, "creating", need="create")
+    _check_common_headers(central, reply, "the answer to a create")
     id = created_id(reply)
     if not central.quick:
-        _as_every_answer(central, central.create({}), "an error 400")
-        _as_every_answer(central, central.get(id), "an integration")
-        _as_every_answer(central, central.put(id, body), "the answer to a PUT")
-        _as_every_answer(central, central.patch(id, body, update_password=True), "the answer to a PATCH")
-        _as_every_answer(central, central.test({}), "the answer to a test")
-        _as_every_answer(central, central.send("PUT", COLLECTION, value=body), "an error 501")
-    _as_every_answer(
-        central, central.delete(id), "the answer to a DELETE"
-    )  # 404 if it comes too early after the create
+        _check_common_headers(central, central.create({}), "a 400 error")
+        _check_common_headers(central, central.get(id), "an integration")
+        _check_common_headers(central, central.put(id, body), "the answer to a PUT")
+        _check_common_headers(central, central.patch(id, body, update_password=True), "the answer to a PATCH")
+        _check_common_headers(central, central.test({}), "the answer to a test")
+        _check_common_headers(central, central.send("PUT", COLLECTION, value=body), "a 501 error")
+    # The DELETE may be answered 404 because it follows the create so soon.
+    _check_common_headers(central, central.delete(id), "the answer to a DELETE")
 
 
 def _sent_before(central: Central) -> list[Exchange]:
-    """Return one write of each kind that the run has already sent, by method and status, if a create is among them."""
+    """Return one earlier write of the run for each method and status, if they include a create."""
     kinds: dict[tuple[str, int], Exchange] = {}
     for each in central.transport.exchanges:
         if each.method in ("POST", "PUT", "PATCH", "DELETE") and each.path.startswith(COLLECTION):
@@ -211,27 +210,27 @@ def _sent_before(central: Central) -> list[Exchange]:
 @check(
     "gzip",
     "rules",
-    title="An answer in gzip differs from the plain one, or is compressed without being asked for",
+    title="A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
     source="pkg/grpc/server.go",
     needs=("list",),
     writes=False,
 )
 def gzip(central: Central) -> None:
-    # An error repeats the id, so a long id makes an answer that is worth compressing, without creating anything.
+    # An error repeats the id, so a long id makes an answer worth compressing without a write.
     id = central.unknown_id() * 50
     plain, packed = (central.get(id, headers={"Accept-Encoding": encoding}) for encoding in ("identity", "gzip"))
     central.refused_by(plain, "get-missing", "GET of a long id", id=id)
     found = plain.headers.get("Content-Encoding", "identity")
-    central.same(found, "identity", "the encoding of an answer that was not asked for in gzip")
+    central.same(found, "identity", "the encoding of an answer to a request without gzip")
     found = packed.headers.get("Content-Encoding", "identity")
-    central.true(found in ("identity", "gzip"), "the encoding that was asked for", expected="gzip", got=found)
-    central.same(packed.json, plain.json, "the compressed answer is the plain one")
+    central.true(found in ("identity", "gzip"), "wrong Content-Encoding with gzip", expected="gzip", got=found)
+    central.same(packed.json, plain.json, "the decompressed answer")
 
 
 @check(
     "path-escapes",
     "rules",
-    title="Escapes in the id of a path are not decoded, or a colon ends the id",
+    title="Percent escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
     needs=("list",),
     writes=False,
@@ -247,14 +246,14 @@ def path_escapes(central: Central) -> None:
 
 _ODD = "<a>&'\"\u00e9"
 _ODD_QUOTED = "<a>&'\\\"\u00e9"
-"""The same text as Go quotes it."""
+"""The same text in Go's quoted form."""
 _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
 @check(
     "texts-in-refusals",
     "rules",
-    title="An error that repeats a text changes its characters, or does not quote as Central does",
+    title="An error that repeats a text changes its characters, or quotes them differently from Central",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-missing", "registry-type-known", "name-unique"),
 )
@@ -267,20 +266,20 @@ def texts_in_refusals(central: Central) -> None:
     central.transport.guard.invented.add(id)
     path = quote(id, safe="")
     with central.case():
-        central.refused_by(central.get(path), "get-missing", "GET of an id with signs and a control character", id=id)
+        central.refused_by(central.get(path), "get-missing", "GET of an id with special characters", id=id)
     with central.case():
         shown = f'"{unknown}{quoted}"'
         central.refused_by(central.put(path, central.integration()), "update-missing", "PUT of such an id", id=shown)
     with central.case():
         text = central.text("registry-type-known", type=odd)
-        central.refused(central.test(central.integration(type=odd)), "a test of a type with signs", text=text)
+        central.refused(central.test(central.integration(type=odd)), "a test of an odd type", text=text)
     if central.quick:
         return
     with central.case():
         _, sent = central.created(name=central.name(odd))
         text = central.text("name-unique", name=f'"{sent["name"].removesuffix(odd)}{quoted}"')
         reply = central.create(central.integration(name=sent["name"]))
-        central.refused(reply, "a create under a name with signs that is taken", text=text)
+        central.refused(reply, "a create with a name with special characters that is in use", text=text)
 
 
 _UNKNOWN_KEYS = (
@@ -293,20 +292,20 @@ _UNKNOWN_KEYS = (
     "unknown-query-ignored",
     "rules",
     writes=False,
-    title="A query key that Central does not know changes the list",
+    title="An unknown query key changes the list",
     source="grpc-gateway runtime/query.go",
     needs=("list", "list-by-name", *_KEPT),
 )
 def unknown_query_ignored(central: Central) -> None:
-    what = "the list by name, with query keys that it does not have"
+    what = "the list by name with unknown query keys"
     if central.transport.may_write:
         ids = {central.standing(type)[0] for type in ("docker", "quay")}
-        # By a name it has one item, which would not show a limit.
+        # A list by name has one item, so a limit would not show.
         found = set(filtered(central, f"?{_UNKNOWN_KEYS}&name="))
         if ids - found and ids - set(filtered(central, "")):
-            raise PreconditionFailed("read-after-create", "an integration is missing in the whole list, too")
-        central.same(sorted(ids - found), [], f"integrations that are missing in {what}")
+            raise PreconditionFailed("read-after-create", "an integration is also missing in the unfiltered list")
+        central.same(sorted(ids - found), [], f"the integrations that are missing in {what}")
     else:
         reply = central.list(f"?{_UNKNOWN_KEYS}&name={central.name()}")
-        central.taken(reply, what)
+        central.ok(reply, what)
         central.same(reply.json, {"integrations": []}, what)

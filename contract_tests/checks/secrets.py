@@ -1,7 +1,7 @@
 """Credential disclosure: provoke situations in which a faulty target would show a credential.
 
-Observers look at every answer for a credential in clear (`credentials-masked`, `credential-leak`).
-Here the situations arise: every credential of every type, in every state, in reads and in refusals.
+Observers search every answer for unmasked credentials (`credentials-masked`, `credential-leak`). The checks here send
+every credential of every type, in every state, in reads and in refused requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from contract_tests.oracle.observers import UNMASKED, credentials_of
 from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
 
-# Credentials that are empty or were never sent, for types that Central accepts without one.
+# Empty and unsent credentials, for types that Central accepts without one.
 WITHOUT: tuple[Variant, ...] = (
     ("docker", {"docker": {"password": ""}}),
     ("docker", {"docker": {"username": None, "password": None}}),
@@ -35,7 +35,7 @@ WITHOUT: tuple[Variant, ...] = (
 
 
 def variants_of_every_type(central: Central) -> list[Variant]:
-    """Return variants that together set every credential of every type, one of each config member first."""
+    """Return variants that together set every credential of every type; the first ones cover every config member."""
     types = [type for type in central.creatable_types if all(type != known for known, _ in VARIANTS)]
     return [*VARIANTS, ROBOTIC, AUTHORIZED, *((type, {}) for type in types)]
 
@@ -43,7 +43,7 @@ def variants_of_every_type(central: Central) -> list[Variant]:
 def check_masked(central: Central, integration: Body | None, sent: Body) -> None:
     """Check that the answer masks every credential, including those that were not sent."""
     if integration is None:
-        raise PreconditionFailed("list-holds-what-was-created", "an integration that was created is not in the list")
+        raise PreconditionFailed("list-holds-what-was-created", "a created integration is not in the list")
     expected = dict(credentials_of(central.contract.integration, read_answer(central.contract, sent, "")))
     found = dict(credentials_of(central.contract.integration, integration))
     if found.keys() != expected.keys():
@@ -64,10 +64,7 @@ def by_name(central: Central, body: Body) -> Body | None:
 
 
 @check(
-    "masks-everywhere",
-    "secrets",
-    needs=("create",),
-    title="A read shows a credential unmasked after some operation",
+    "masks-everywhere", "secrets", needs=("create",), title="A read shows an unmasked credential after some operation"
 )
 def masks_everywhere(central: Central) -> None:
     variants = variants_of_every_type(central)
@@ -106,7 +103,7 @@ def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str
         check_masked(central, central.get(id).object, sent)
     central.put(id, from_table(central, like, changes) | {"name": ""})
     check_masked(central, central.get(id).object, sent)
-    # Its client cannot be built: Central answers 500 but stores the update.
+    # The client cannot be built, so Central answers 500, but it stores the update.
     central.put(id, from_table(central, like, changes) | {"type": UNKNOWN_TYPE, "name": sent["name"]})
     check_masked(central, central.get(id).object, sent)
     check_masked(central, central.listed().get(id), sent)
@@ -118,7 +115,7 @@ def masks_empty(central: Central) -> None:
         with central.case():
             id, sent = central.spare_from(from_table(central, like, changes))
             check_masked(central, central.get(id).object, sent)
-    # After an update, types that need a credential still store an integration that cannot be built.
+    # An update stores even an integration whose client cannot be built.
     for like, changes in central.some(
         (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 0
     ):
@@ -134,7 +131,7 @@ def masks_empty(central: Central) -> None:
     "secrets",
     profiles=LONGER,
     needs=("create",),
-    title="The mask depends on the credential, for example on its length",
+    title="The mask depends on the credential, such as on its length",
 )
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
@@ -142,7 +139,7 @@ def mask_tells_nothing(central: Central) -> None:
         id, sent = central.created()
         for password in central.some(secrets, 1):
             body = sent | {"docker": sent["docker"] | {"password": password}}
-            central.taken(central.put(id, body), "a PUT with another password", need="update-replaces")
+            central.ok(central.put(id, body), "a PUT with another password", need="update-replaces")
             check_masked(central, central.get(id).object, body)
 
 
@@ -158,14 +155,14 @@ def others_not_masked(central: Central) -> None:
             # The mask is ordinary text in a field that is not a credential.
             id, sent = central.spare_from(from_table(central, like, changes | {"clusterId": MASK}))
             expected = read_answer(central.contract, sent, id)
-            central.same(central.get(id).json, expected, f"GET of type {like} with a message within its config")
+            central.same(central.get(id).json, expected, f"GET of type {like} with a nested message in its config")
     if not central.quick:
         with central.case():
             id, sent = central.created(docker={"username": MASK}, clusterId=MASK)
             sent["docker"]["password"] = MASK
-            central.taken(central.patch(id, sent), "a PATCH that leaves all as it is", need="stored-credentials-kept")
+            central.ok(central.patch(id, sent), "a PATCH that changes nothing", need="stored-credentials-kept")
             central.same(
-                central.get(id).json, read_answer(central.contract, sent, id), "GET of a user name of asterisks"
+                central.get(id).json, read_answer(central.contract, sent, id), "a user name of asterisks, read back,"
             )
 
 
@@ -173,10 +170,10 @@ def others_not_masked(central: Central) -> None:
     "masking-stores-nothing",
     "secrets",
     needs=("create", "credentials-replaced"),
-    title="Reading replaces the stored credential with the mask",
+    title="A read replaces the stored credential with the mask",
 )
 def masking_stores_nothing(central: Central) -> None:
-    # The mask is not a valid service account, so a google config shows the fault first; others show a lost credential.
+    # The mask is not a valid service account, so a google config shows the fault; others show a lost credential.
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
     for like, changes in [("artifactregistry", {}), *central.some(variants, 0)]:
         with central.case():
@@ -188,17 +185,17 @@ def masking_stores_nothing(central: Central) -> None:
                 central.get(id)
                 reply = central.patch(id, masked_body(central, sent, ""))
             if reply.status != 200:
-                _is_for_reading(central, like, changes, reply)
+                _raise_if_read_is_to_blame(central, like, changes, reply)
 
 
-def _is_for_reading(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
-    """Check that the update succeeds without a read before it, and raise a failure that names the read as the cause."""
+def _raise_if_read_is_to_blame(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
+    """Raise a failure that blames the read if the update succeeds without a read before it."""
     id, sent = central.created_from(from_table(central, like, changes))
     for credential in (MASK, ""):
         reply = central.patch(id, masked_body(central, sent, credential))
-        central.taken(reply, "a PATCH with stored credentials", need="stored-credentials-kept")
+        central.ok(reply, "a PATCH with stored credentials", need="stored-credentials-kept")
     raise CheckFailed(
-        f"after it was read, the stored credential of type {like} does not do",
+        f"a read makes the stored credential of type {like} invalid",
         expected={"status": 200},
         got=brief(refusal),
     )
@@ -229,7 +226,7 @@ def _twice(body: Body) -> bytes:
 
 
 REFUSED: dict[str, Refused] = {
-    "a name that is taken": lambda central, _, sent, new: central.create(new | {"name": sent["name"]}),
+    "a name that is in use": lambda central, _, sent, new: central.create(new | {"name": sent["name"]}),
     "no name": lambda central, id, _, new: central.put(id, new | {"name": ""}),
     "no category": lambda central, id, _, new: central.patch(id, new | {"categories": []}, update_password=True),
     "an id": lambda central, id, _, new: central.create(new | {"id": id}),
@@ -237,13 +234,11 @@ REFUSED: dict[str, Refused] = {
     "an endpoint that is not a URL": lambda central, id, _, new: central.put(id, _with_config(new, endpoint="a b")),
     "an unknown type": lambda central, _, __, new: central.create(new | {"type": UNKNOWN_TYPE}),
     "an unknown type, tested": lambda central, _, __, new: central.test(new | {"type": UNKNOWN_TYPE}),
-    "a category that the type has not": lambda central, _, __, new: central.create(untestable(central, new)),
+    "a category that the type does not have": lambda central, _, __, new: central.create(untestable(central, new)),
     "the member of another type": lambda central, _, __, new: central.create(
         new | {"type": "clair", "categories": ["SCANNER"]}
     ),
-    "nothing to reach": lambda central, _, __, new: central.create(
-        _with_config(new, endpoint="", region="", registryId="")
-    ),
+    "no endpoint": lambda central, _, __, new: central.create(_with_config(new, endpoint="", region="", registryId="")),
     "an unknown id": lambda central, _, __, new: central.put(central.unknown_id(), new),
     "credentials without updatePassword": lambda central, id, sent, new: central.patch(
         id, new | {"name": sent["name"]}
@@ -259,15 +254,15 @@ REFUSED: dict[str, Refused] = {
     ),
     "a value of the wrong kind": lambda central, _, __, new: central.create(new | {"skipTestIntegration": "yes"}),
     "two config members": lambda central, id, _, new: central.put(id, _two_members(new)),
-    "a list for a text": lambda central, _, __, new: central.create(new | {"name": []}),
+    "a list as the name": lambda central, _, __, new: central.create(new | {"name": []}),
     "half a body": lambda central, _, __, new: central.create(body=_cut(new)),
-    "a name twice": lambda central, id, _, new: central.put(id, body=_twice(new)),
+    "two names": lambda central, id, _, new: central.put(id, body=_twice(new)),
     "the wrong method": lambda central, _, __, new: central.send("PUT", COLLECTION, value=new),
     "the wrong path": lambda central, _, __, new: central.send("POST", "/v1/nothing", value=new),
 }
 
 
-@check("refusals-silent", "secrets", needs=("create",), title="A refusal shows a credential that was sent")
+@check("refusals-silent", "secrets", needs=("create",), title="An error shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = variants_of_every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
@@ -278,7 +273,7 @@ def refusals_silent(central: Central) -> None:
 
 
 def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Return the place of each credential in a message."""
+    """Yield the place of each credential in a message."""
     for field in message.fields:
         if field.scrub == "always":
             yield (*place, field.name)
@@ -287,7 +282,7 @@ def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str
 
 
 def _wrong(place: Iterable[str], value: Any) -> Body:
-    """Return a body that holds only this value, at its place."""
+    """Return a body with only this value, at its place."""
     body: Any = value
     for name in reversed(list(place)):
         body = {name: body}
@@ -297,7 +292,7 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 @check(
     "credential-in-error",
     "secrets",
-    title="The refusal of a credential that is no text shows it",
+    title="The error for a credential that is not a string shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:
@@ -307,7 +302,7 @@ def credential_in_error(central: Central) -> None:
     for place in central.some(places, 3, len(places)):
         with central.case():
             digits = _digits(central)
-            # The error of protobuf's own reader shows a number.
+            # protobuf's own decoder shows numbers in its errors.
             number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
             found = _shows(central, place, number, digits)
             (shown_in if found else hidden_in).append(".".join(place))
@@ -324,7 +319,7 @@ def credential_in_error(central: Central) -> None:
             value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])
             if _shows(central, place, value, digits):
                 raise CheckFailed(
-                    "a refusal of a list or an object shows the credential in it",
+                    "the error for a list or an object shows the credential in it",
                     expected="six asterisks or nothing",
                     got={"the credential for": ".".join(place)},
                 )
@@ -336,7 +331,7 @@ def _digits(central: Central) -> str:
 
 
 def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) -> bool:
-    """Return whether the refusal of a value shows it."""
+    """Return whether the error for a value shows it."""
     body = _wrong(place, value) | {"name": central.name()}
     method, path, wrap = central.random.choice(
         [
@@ -349,5 +344,5 @@ def _shows(central: Central, place: tuple[str, ...], value: Any, digits: str) ->
     )
     reply = central.send(method, COLLECTION + path, value={"config": body} if wrap else body)
     if reply.status != 400:
-        raise PreconditionFailed("field-value", f"{'.'.join(place)} of the wrong JSON type answered {brief(reply)}")
+        raise PreconditionFailed("field-value", f"{'.'.join(place)} of a wrong type was answered {brief(reply)}")
     return any(digits in text for text in (reply.text, *reply.headers.values()))

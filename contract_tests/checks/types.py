@@ -1,4 +1,4 @@
-"""Building clients: the rules of each type, with the test skipped (500) and tested (400)."""
+"""Building clients: the rules of each type, for creates that skip the test (500) and for tests (400)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from contract_tests.oracle.variants import (
     NODE,
     NOT_CREATED,
     SOURCE,
-    TAKEN,
+    VALID,
 )
 
 LABELS = {
@@ -49,7 +49,7 @@ _LISTS = {
     "clair": "Clair Validation error: ",
     "clair-v4": "Clair v4 Validation error: ",
 }
-"""The start of the error of a type that lists its problems, if it has one problem, by the start of its rules."""
+"""The start of a single error of the types that list their problems, by the start of their rules."""
 _LISTED = {
     f"{start}-{rule}": text
     for start, text in _LISTS.items()
@@ -62,7 +62,7 @@ _LISTED = {
 
 
 def text_of(central: Central, rule: str, body: Body) -> str:
-    """Return the constant part of the error of a build rule for an integration."""
+    """Return the constant part of the error of a build rule."""
     type = body["type"]
     shown = f'"{type}"' if rule in ("scanner-type-known", "node-scanner-type-known") else type
     text = central.rules[rule].message.partition("{reason}")[0].format(type=shown)
@@ -70,8 +70,8 @@ def text_of(central: Central, rule: str, body: Body) -> str:
 
 
 def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
-    """Check that an integration whose test was skipped was refused when its client was built."""
-    # The error of a node scanner's client has no label in front.
+    """Check that a write that skips the test was refused because the client cannot be built."""
+    # The error of a node scanner's client has no prefix.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
     central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
 
@@ -81,6 +81,7 @@ def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what
     label, text = LABELS[body["categories"][0]], text_of(central, rule, body)
     central.refused(reply, what, text=text)
     if label not in reply.message:
+        what = f"the error of {what} lacks its label"
         raise CheckFailed(what, expected={"message contains": [label, text]}, got=brief(reply), check="test-text")
 
 
@@ -89,20 +90,20 @@ def _shown(changes: Mapping[str, Any]) -> str:
 
 
 _IN_A_QUICK_RUN = {"quay-scanner-without-robot": 3}
-"""Further ways to break a rule that a quick run tries, because Central checks each of them separately."""
+"""More ways to break a rule that a quick run tries, because Central checks each of them separately."""
 
 
 _OPTIONAL = {"google-endpoint-required": "project", "azure-endpoint-required": "username"}
-"""A field that may be absent, by the rule of one that may not: it is left out, too, and must not be listed."""
+"""An optional field by the rule of a required one: it is omitted, too, and must not be listed."""
 
 
 def check_type_rule(rule: str) -> Callable[[Central], None]:
-    """Register the check of a rule: the rule refuses with the test skipped, and in a test."""
+    """Register the check of a rule that refuses creates without a test, and tests."""
 
     def run(central: Central) -> None:
         known = [each for each in BROKEN[rule] if central.has(*each)]
         if not known:
-            raise Skip(f"Central {central.version} has nothing that breaks the rule")
+            raise Skip(f"nothing can break the rule on Central {central.version}")
         for like, changes in central.some(known, _IN_A_QUICK_RUN.get(rule, 1), 3):
             central.control_of(like)
             for way in central.some(("create", "test"), 1):
@@ -113,7 +114,7 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
                         body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
                     what = f"a {way} of type {body['type']} with {_shown(changes)}"
                     if way == "create":
-                        check_build_fails(central, central.create(body), rule, body, f"{what}, the test skipped,")
+                        check_build_fails(central, central.create(body), rule, body, f"{what}, without a test,")
                     else:
                         check_test_fails(central, central.test(body), rule, body, what)
 
@@ -126,7 +127,7 @@ def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
     def run(central: Central) -> None:
         like, changes = NOT_CREATED[rule]
         if not central.has(like, changes):
-            raise Skip(f"Central {central.version} has nothing that breaks the rule")
+            raise Skip(f"nothing can break the rule on Central {central.version}")
         if like == "google":
             changes = {"categories": ["SCANNER"], **changes}
             central.control_of("artifactregistry")
@@ -154,7 +155,7 @@ for _rule in NOT_CREATED:
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
-    title="An update accepts what a create of the type refuses",
+    title="An update accepts what a create refuses",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
@@ -211,7 +212,7 @@ def first_category_tested(central: Central) -> None:
         with central.case():
             reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
             text = LABELS[order[0]] + central.text("quay-endpoint-required")
-            central.refused(reply, f"a test of {order}", text=text)
+            central.refused(reply, f"a test with the categories {order}", text=text)
     with central.case():
         # Scanner V4 passes without contacting anything; the other category fails.
         body = central.integration("scannerv4", categories=["SCANNER", "REGISTRY"])
@@ -223,7 +224,7 @@ def first_category_tested(central: Central) -> None:
     with central.case():
         body = central.integration("clairify", **both)
         text = LABELS["NODE_SCANNER"] + central.text("clairify-node-config-required")
-        central.refused(central.test(body), "a test of a node and image scanner", text=text)
+        central.refused(central.test(body), "a test as node scanner and image scanner", text=text)
 
 
 @check(
@@ -240,7 +241,7 @@ def first_category_tested(central: Central) -> None:
         "create-rolled-back",
         "skip-test-respected",
     ),
-    title="With the test skipped, a failing category is not reported",
+    title="A write that skips the test does not report a failing category",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -259,7 +260,7 @@ def all_categories_activated(central: Central) -> None:
                 rules = ("docker-config-required", "scanner-type-known")
                 texts = [central.text(rule, type=f'"{type}"') for rule in rules]
                 reply = central.create(central.integration(type, docker=None, categories=BOTH))
-                what = f"a create of type {type} without its member, for both categories"
+                what = f"a create of type {type} without its config for both categories"
                 if texts[0] not in reply.message and (reply.status == 200 or texts[1] in reply.message):
                     raise CheckFailed(what, expected={"message contains": texts}, got=brief(reply), check=rules[0])
                 text = f"updating integration errors: [{', '.join(texts)}]"
@@ -318,8 +319,8 @@ def missing_fields_listed(central: Central) -> None:
                 central.refused(central.test(body), f"a test of {what}", text=text)
 
 
-_TELLING = ("artifactregistry by workload identity", "azure by workload identity", "quay with a robot account")
-"""Ways to sign in without a password: a quick run tries these, too."""
+_PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload identity", "quay with a robot account")
+"""Integrations without a password, which a quick run tries, too."""
 
 
 @check(
@@ -330,41 +331,41 @@ _TELLING = ("artifactregistry by workload identity", "azure by workload identity
     title="Refuses or changes a combination that looks wrong but that Central accepts",
 )
 def odd_combinations(central: Central) -> None:
-    taken = [each for each in TAKEN if central.has(each.like, each.changes)]
+    valid = [each for each in VALID if central.has(each.like, each.changes)]
     if central.quick:
         with central.case():
             id, _ = central.spare()
-            telling = [each for each in taken if each.what in _TELLING]
-            for what, like, changes, _ in (taken[0], *telling, central.random.choice(taken[1:])):
+            passwordless = [each for each in valid if each.what in _PASSWORDLESS]
+            for what, like, changes, _ in (valid[0], *passwordless, central.random.choice(valid[1:])):
                 reply = central.put(id, from_table(central, like, changes))
                 if not is_managed(central, reply):
-                    central.taken(reply, f"PUT of {what}")
+                    central.ok(reply, f"PUT of {what}")
             reply = central.put(id, central.integration("google"))
             if reply.status != 200:
-                what = "PUT of type google, which only a create refuses"
+                what = "PUT of type google is refused, but only a create must be"
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
-    taken += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
-    for what, like, changes, _ in taken:
+    valid += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
+    for what, like, changes, _ in valid:
         with central.case():
             body = from_table(central, like, changes)
             reply = central.create(body)
             if is_managed(central, reply):
                 continue
-            central.taken(reply, f"a create of {what}")
+            central.ok(reply, f"a create of {what}")
             id = created_id(reply)
             check_stored(central, id, body, what)
             check_listed(central, {id: body}, f"{what}, in the list")
             other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
             for update in updates(central):
-                central.taken(update(id, other), "an update to another type", need="update-replaces")
-                central.taken(update(id, body), f"an update to {what}")
+                central.ok(update(id, other), "an update to another type", need="update-replaces")
+                central.ok(update(id, body), f"an update to {what}")
                 check_stored(central, id, body, f"{what}, after an update")
 
 
 @check("ecr-authorization-erased", "rules", needs=("create", "update-not-rolled-back"))
 def ecr_authorization_erased(central: Central) -> None:
-    # With each of these the client does not use the authorization data.
+    # With any of these, the client does not use the authorization data.
     others: list[Body] = [
         {"accessKeyId": central.secret(), "secretAccessKey": central.secret()},
         KEYLESS | {"useIam": True},
@@ -377,26 +378,26 @@ def ecr_authorization_erased(central: Central) -> None:
     ]
     for one, config, rule in alone:
         with central.case():
-            # It is not enough: once the authorization data is erased, a key is missing.
+            # This is not enough: once the authorization data is erased, a key is missing.
             body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
-            what = f"a create with authorization data beside {one} alone"
+            what = f"a create with authorization data and {one}"
             central.refused(central.create(body), what, status=500, code=13, text=central.text(rule))
     with central.case():
-        # Only the client of a registry erases it: without one, authorization data stays beside a key.
+        # Only a registry's client erases authorization data, so an integration without the category keeps it.
         id, sent = central.spare("ecr")
         changes = {"categories": [7], "skipTestIntegration": False, "ecr": {"authorizationData": DATA}}
         body = from_table(central, "ecr", changes)
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
-        central.refused(reply, "PUT of a category that Central does not know", status=500, code=13, text=text)
+        central.refused(reply, "PUT of an unknown category", status=500, code=13, text=text)
         shown = central.get(id).object
         for name, check_id in (("categories", "category-by-number"), ("skipTestIntegration", "update-replaces")):
-            if shown.get(name) != body[name]:  # few integrations of a run have such values
-                what = f"PUT of an unknown category, to be tested: its {name}"
+            if shown.get(name) != body[name]:  # few integrations of a run have these values
+                what = f"{name} is not stored by a PUT of an unknown category"
                 raise CheckFailed(what, expected=body[name], got=shown.get(name), check=check_id)
         ecr = shown.get("ecr")
         kept = ecr.get("authorizationData") if isinstance(ecr, dict) else None
-        what = "authorization data of an ecr integration that is no registry"
+        what = "an ecr integration without the category REGISTRY loses its authorization data"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)
     for config in central.some(others, 1):
         with central.case():
@@ -404,11 +405,11 @@ def ecr_authorization_erased(central: Central) -> None:
             reply = central.create(body)
             if is_managed(central, reply):
                 continue
-            central.taken(reply, "a create with authorization data that the client does not use", need="create")
+            central.ok(reply, "a create with authorization data that the client does not use", need="create")
             ecr = reply.object.get("ecr")
             answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
-            central.same(answered, None, "authorization data in the answer to a create")
-            # Central erases it from the answer after it has stored the integration.
+            central.same(answered, None, "the unused authorization data in the answer to a create")
+            # Central stores the integration before it erases the data from the answer.
             reads_as(central, created_id(reply), body, "the stored integration")
     if central.quick:
         return
@@ -418,10 +419,10 @@ def ecr_authorization_erased(central: Central) -> None:
         central.refused(reply, "a test with a key, empty authorization data and no region", text=text)
     with central.case():
         reply = central.create(from_table(central, "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}))
-        central.taken(reply, "a create with authorization data alone", need="odd-combinations")
+        central.ok(reply, "a create with only authorization data", need="odd-combinations")
         ecr = reply.object.get("ecr")
         kept = isinstance(ecr, dict) and ecr.get("authorizationData") is not None
-        central.true(kept, "authorization data that is used stays in the answer to a create", got=ecr)
+        central.true(kept, "the answer to a create lacks the authorization data that the client uses", got=ecr)
 
 
 _NOWHERE = "nowhere.example.invalid"
@@ -432,7 +433,7 @@ _ELSEWHERE = ("ecr", "google")
 
 @check("registry-reachable", "rules", needs=("create", "test", "test-ignores-skip"))
 def registry_reachable(central: Central) -> None:
-    """Check that a test contacts the endpoint, whatever the type: one that cannot be reached is refused."""
+    """Check that a test of each type contacts the endpoint: one that cannot be reached fails the test."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
         raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
     for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
@@ -442,7 +443,7 @@ def registry_reachable(central: Central) -> None:
             if like == "clairify":
                 body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
             label = LABELS[body["categories"][0]]
-            central.refused(central.test(body), f"a test of type {like} at a host that does not exist", text=label)
+            central.refused(central.test(body), f"a test of type {like} with a host that does not exist", text=label)
     if central.quick:
         return
     for like, endpoint, label in (
@@ -466,10 +467,10 @@ def registry_reachable(central: Central) -> None:
     "rules",
     source="central/imageintegration/service/service_impl.go",
     needs=("first-category-tested", "node-scanner-type-known", "scanner-type-known", "registry-type-known"),
-    title="The text of a failed test does not have the label and the suffixes of its category",
+    title="The error of a failed test lacks the label or the suffixes of its category",
 )
 def test_text(central: Central) -> None:
-    """Check the nesting of errors: a create wraps it three times, /test twice; without a node scanner once less."""
+    """Check how often the error is wrapped: thrice by a create, twice by /test, once less for a node scanner type."""
     forms: list[tuple[str, Body, str, int]] = [
         ("docker", {"categories": ["SCANNER"]}, central.text("scanner-type-known", type='"docker"'), 3),
         ("clair", {"categories": ["REGISTRY"]}, central.text("registry-type-known", type="clair"), 3),
@@ -484,7 +485,7 @@ def test_text(central: Central) -> None:
                 suffixes = ": invalid arguments" * (wraps - (way == "test"))
                 wanted = LABELS[body["categories"][0]] + text + suffixes
                 central.refused(reply, f"a {way} of {like} as {body['categories']}", text=text)
-                central.same(reply.message, wanted, f"the whole text of a {way} of {like} as {body['categories']}")
+                central.same(reply.message, wanted, f"the whole message of a {way} of {like} as {body['categories']}")
 
 
 @check(
@@ -492,19 +493,19 @@ def test_text(central: Central) -> None:
     "rules",
     source="pkg/scanners/scannerv4/scannerv4.go",
     needs=("test",),
-    title="A test of type scannerv4, which contacts nothing, is refused",
+    title="A test of type scannerv4 fails, although it contacts nothing",
 )
 def test_passes(central: Central) -> None:
     with central.case():
         odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
         odd = [each for each in odd if central.has("scannerv4", each)]
-        if central.quick:  # a quick run makes all changes at once
+        if central.quick:  # a quick run makes all changes in one request
             odd = [dict(ChainMap(*odd))]
         else:
             central.contactless_test("scannerv4")
         for changes in odd:
             reply = central.test_updated(central.integration("scannerv4") | changes, update_password=True)
-            central.taken(reply, "/test/updated of type scannerv4")
+            central.ok(reply, "/test/updated of type scannerv4")
             central.same(reply.json, {}, "the answer to a test")
 
 
@@ -514,12 +515,12 @@ def test_passes(central: Central) -> None:
     needs=("create", "reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
 )
 def azure_member_converted(central: Central) -> None:
-    # For type azure one of the rules cannot be checked, so a quick run uses another type.
+    # One of the rules cannot be checked with type azure, so a quick run uses another type.
     for type in central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus"):
         with central.case():
             id, sent = central.spare("docker", type=type)
             if not central.quick:
-                reads_as(central, id, sent, f"a docker member of type {type} as it was created")
+                reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
             rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
             azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
             dependent: tuple[tuple[str, Body], ...] = (
@@ -538,11 +539,11 @@ def azure_member_converted(central: Central) -> None:
                     reply = central.patch(id, rest | {"azure": azure, "type": type})
                     central.refused(reply, f"PATCH of type {type} to an azure member", text=text)
             body = rest | {"azure": azure}
-            central.taken(central.patch(id, body), "PATCH of a docker member to azure, the credential kept")
-            reads_as(central, id, body, "after the conversion")
+            central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
+            reads_as(central, id, body, "an integration after its conversion to azure")
             if not central.quick:
                 # azure needs a password: this fails if the conversion lost the stored one.
-                central.taken(central.patch(id, body), "another PATCH with the credential kept")
+                central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
             back = {key: value for key, value in sent.items() if key != "docker"}
             text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
             reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
@@ -552,5 +553,5 @@ def azure_member_converted(central: Central) -> None:
     with central.case():
         id, sent = central.created("azure")
         body = {key: value for key, value in sent.items() if key != "azure"} | central.integration(type="azure")
-        central.taken(central.put(id, body), "PUT of type azure with a docker member")
-        reads_as(central, id, body, "PUT converts nothing")
+        central.ok(central.put(id, body), "PUT of type azure with a docker member")
+        reads_as(central, id, body, "a docker member of type azure after PUT, which converts nothing")

@@ -1,4 +1,4 @@
-"""Creating, common validation, reading, updating and deleting: the rules that hold for every type."""
+"""Create, common validation, read, update and delete: the rules for every type."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
 
 ROUNDS = {"quick": 1, "default": 2, "deep": 12}
-"""How often a check repeats rules that have many forms, each time with new random combinations."""
+"""Number of times, by profile, that a check repeats a rule with new random combinations."""
 
 
 UNKNOWN_CATEGORY = 7
-"""A category number that no release knows."""
+"""A category number that no release has."""
 
 
 def rounds(central: Central) -> range:
-    """Return the rounds of this run's profile."""
+    """Return the repetitions for this run's profile."""
     return range(ROUNDS[central.options.profile])
 
 
 def random_rows(central: Central, *columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """Combine columns into rows at random; each item of each column occurs at least once."""
+    """Combine columns into random rows that contain every item of every column."""
     length = max(len(column) for column in columns)
     drawn = [[column[index % len(column)] for index in range(length)] for column in columns]
     for column in drawn:
@@ -81,9 +81,9 @@ def untestable(central: Central, body: Body) -> Body:
 
 
 def ways_to_send(central: Central, id: str) -> list[Way]:
-    """Return every request that reads an integration; `id` is one that the check created.
+    """Return every request that sends an integration; `id` is one that the check created.
 
-    Tests use a category that the type does not support: even a target that lacks the rule contacts nothing.
+    Tests use a category that the type does not support, so that even a target without the rule contacts nothing.
     """
     flags = [central.random.choice((True, False))] if central.quick else [True, False]
 
@@ -123,7 +123,7 @@ def named(central: Central, name: str) -> list[Any]:
 
 
 def is_managed(central: Central, reply: Reply) -> bool:
-    """Return whether the request was refused by the rule that only the managed service has."""
+    """Return whether the rule of the managed service refused the request."""
     return "ecr-iam-managed" in central.rules and central.text("ecr-iam-managed") in reply.message
 
 
@@ -136,15 +136,15 @@ def id_empty_on_create(central: Central) -> None:
     with central.case():
         for chosen in central.some((central.unknown_id(), "x"), 1):
             with central.attempt():
-                # The id comes before all that is wrong with an integration.
+                # Central checks the id before everything else.
                 body = central.integration(id=chosen, **({"name": "", "categories": []} if central.quick else {}))
                 central.refused_by(central.create(body), "id-empty-on-create", f"a create with the id {chosen!r}")
     if not central.quick:
         with central.case():
             id, sent = central.created()
             body = central.integration(id=id)
-            central.refused_by(central.create(body), "id-empty-on-create", "a create with the id of another")
-            check_only_stored(central, {id: sent}, "a create with an id")
+            central.refused_by(central.create(body), "id-empty-on-create", "a create with an existing id")
+            check_only_stored(central, {id: sent}, "creates with an id")
 
 
 @check("scanner-v4-not-created", "rules")
@@ -165,7 +165,7 @@ def scanner_v4_not_created(central: Central) -> None:
 
 @check("google-not-created", "rules", needs=("create",))
 def google_not_created(central: Central) -> None:
-    # The same config under the type that replaced google.
+    # A valid config of the type that replaced google.
     central.control_of("artifactregistry")
     with central.case():
         categories = [["REGISTRY"], ["SCANNER"], ["REGISTRY", "SCANNER"]]
@@ -177,7 +177,7 @@ def google_not_created(central: Central) -> None:
             check_only_stored(central, {}, "creates of type google")
             id, _ = central.created("artifactregistry")
             kept = central.integration("google")
-            central.taken(central.put(id, kept), "PUT of type google over a stored integration")
+            central.ok(central.put(id, kept), "PUT of type google over a stored integration")
             reads_as(central, id, kept, "type google after PUT")
 
 
@@ -194,8 +194,8 @@ def create_assigns_id(central: Central) -> None:
                 central.remove(id)
                 ids.append(central.created_from(sent)[0])
         for id in ids:
-            central.true(uuid4.fullmatch(id) is not None, "the id is a lower-case UUID of version 4", got=id)
-        central.same(len(set(ids)), len(ids), "the number of different ids, also after a delete")
+            central.true(uuid4.fullmatch(id) is not None, "a new id is not a lower-case UUID of version 4", got=id)
+        central.same(len(set(ids)), len(ids), "the number of different new ids")
 
 
 @check("create-rolled-back", "rules", needs=("create", "name-unique"))
@@ -218,18 +218,18 @@ def create_rolled_back(central: Central) -> None:
                 body = central.integration(like, **changes)
                 reply = central.create(body)
                 if reply.status < 400:
-                    raise PreconditionFailed(rule, f"a create whose client cannot be built: {brief(reply)}")
+                    raise PreconditionFailed(rule, f"a create whose client cannot be built was answered {brief(reply)}")
                 names.append(body["name"])
         check_only_stored(central, {}, "creates that failed")
         for name in central.some(names, 1):
-            central.taken(central.create(central.integration(name=name)), "a create under the name of a failed create")
+            central.ok(central.create(central.integration(name=name)), "a create with the name of a failed create")
 
 
 # -- common validation --------------------------------------------------------------------------
 
 
 class Place(NamedTuple):
-    """An endpoint of an integration, in a config member that need not be that of its type."""
+    """An endpoint of an integration, in the config member of its type or of another."""
 
     like: str
     member: str
@@ -238,7 +238,7 @@ class Place(NamedTuple):
 
 
 def guarded_endpoints(central: Central) -> list[Place]:
-    """Return each endpoint that the contract restricts, and some in a config member of another type."""
+    """Return each endpoint that the contract restricts, some of them in a config member of another type."""
     places = []
     for member in central.contract.integration.members:
         assert member.message is not None  # a config member is a message
@@ -254,7 +254,7 @@ def guarded_endpoints(central: Central) -> list[Place]:
 
 
 def endpoints_refused(central: Central, forms: Sequence[str], text: str) -> None:
-    """Check that every form of an endpoint is refused, covering each restricted place and each request."""
+    """Check that every form of an endpoint is refused; cover each restricted place and each request."""
     central.control_of("docker")
     with central.case():
         id, sent = central.standing("docker")
@@ -302,9 +302,8 @@ def endpoint_parses(central: Central) -> None:
         id, sent = central.created()
         for form, way in random_rows(central, UNPARSABLE, ways_to_send(central, id)):
             _endpoint_refused(central, form, place, way, start)
-        if refuses_more_endpoints(
-            central.rules
-        ):  # older releases were built with several releases of Go, some of which accept it
+        # Some builds of older releases accept `::1`, depending on their Go release.
+        if refuses_more_endpoints(central.rules):
             _endpoint_refused(central, "::1", place, ("create", central.create), start.partition(":")[0])
         check_only_stored(central, {id: sent}, "refused endpoints")
 
@@ -319,11 +318,11 @@ def endpoint_parses(central: Central) -> None:
 def endpoint_as_sent(central: Central) -> None:
     for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
         with central.case():
-            # The missing category proves that the body was read, and nothing is stored. A blank is a name.
+            # The missing category proves that the body was read, and stores nothing. A space is a valid name.
             both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
             reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
             what = (
-                f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a blank for a name"
+                f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a space as its name"
             )
             only = central.text("category-required")
             central.refused(reply, what, text=only)
@@ -338,23 +337,23 @@ def endpoint_as_sent(central: Central) -> None:
             for form in LOOK_ALIKES:
                 sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
                 update = central.random.choice(updates(central))
-                central.taken(update(id, sent), f"an update with the endpoint {form!r}")
-                reads_as(central, id, sent, f"reading the endpoint {form!r} back")
+                central.ok(update(id, sent), f"an update with the endpoint {form!r}")
+                reads_as(central, id, sent, f"the endpoint {form!r}, read back,")
         with central.case():
             form = central.random.choice(LOOK_ALIKES)
             reply = central.create(central.integration(docker={"endpoint": form}))
-            central.taken(reply, f"a create with the endpoint {form!r}")
-    # Scanner V4 runs beside Central: its addresses are not checked.
+            central.ok(reply, f"a create with the endpoint {form!r}")
+    # Scanner V4 runs next to Central, so its addresses are not checked.
     body = central.integration("scannerv4", scannerV4={"indexerEndpoint": "localhost:8443"})
-    central.taken(central.test(body), "a test of type scannerv4 with a local indexer")
+    central.ok(central.test(body), "a test of type scannerv4 with a local indexer")
 
 
 def refused_by_every_way(
     central: Central, rule: str, forms: Sequence[Mapping[str, Any]], *, unknown: bool = False
 ) -> None:
-    """Check that each kind of request is refused by this rule for these changes, and that nothing is stored.
+    """Check that this rule refuses these changes in each kind of request, and that nothing is stored.
 
-    Updates are of an existing integration, or in a quick run of an `unknown` one: the rule comes before the look-up.
+    Updates are of an existing integration, or in a quick run of an unknown id: the rule comes before the look-up.
     """
     central.control_of("docker")
     with central.case():
@@ -382,16 +381,16 @@ def category_required(central: Central) -> None:
 def name_required(central: Central) -> None:
     refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
     if central.quick:
-        return  # there, endpoint-as-sent sends such names
+        return  # in a quick run, endpoint-as-sent sends such names
     with central.case():
         # The missing category proves that the body was read.
         reply = central.test(central.integration(name=" ", categories=[]))
         central.refused(
-            reply, "a test without a category and with a blank for a name", text=central.text("category-required")
+            reply, "a test without a category and with a space as its name", text=central.text("category-required")
         )
         required = central.text("name-required")
         central.true(
-            required not in reply.message, "a blank is a name", expected=f"not {required!r}", got=reply.message
+            required not in reply.message, "a space counts as no name", expected=f"not {required!r}", got=reply.message
         )
 
 
@@ -400,7 +399,7 @@ def name_required(central: Central) -> None:
     "rules",
     source="pkg/errorhelpers/format.go",
     needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="The problems of an integration are not reported in one list, in Central's order",
+    title="Several problems with an integration are not reported in one list, in Central's order",
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -435,14 +434,14 @@ def name_unique(central: Central) -> None:
             with central.attempt():
                 like = central.random.choice(central.creatable_types)
                 reply = send(central.integration(like, name=taken["name"]))
-                central.refused(reply, f"{where} of type {like} under the name of another integration", text=text)
+                central.refused(reply, f"{where} of type {like} with the name of another integration", text=text)
         check_only_stored(central, {owner: taken, id: sent}, "refused names")
         for way in () if central.quick else updates(central):  # in a quick run `update` covers this
-            central.taken(way(id, sent | {"id": id}), "an update under its own name")
+            central.ok(way(id, sent | {"id": id}), "an update that keeps the name")
         if not central.quick:
-            _own_name_tested(central, id, sent)
-        _names_free_again(central, (id, sent), (owner, taken))
-    _names_of_others(central)
+            _check_own_name_allowed(central, id, sent)
+        _check_names_reusable(central, (id, sent), (owner, taken))
+    _check_names_of_others_taken(central)
 
 
 @check(
@@ -464,46 +463,46 @@ def names_exact(central: Central) -> None:
         for each in names:
             body = central.integration(name=each)
             reply = central.create(body)
-            central.taken(reply, f"a create under {each!r} beside {name!r}")
+            central.ok(reply, f"a create of {each!r} when {name!r} exists")
             ids[each] = created_id(reply)
             sent[ids[each]] = body
         for each in names[1:2] if central.quick else names:
             found = filtered(central, f"?name={quote(each, safe='')}")
-            central.same(found, [ids[each]], f"the list by the name {each!r} beside names alike")
+            central.same(found, [ids[each]], f"the list by the name {each!r} when similar names exist")
         sent[ids[name]] = central.integration(clusterId="another-cluster")
         updated(central, "PUT", ids[name], sent[ids[name]])
-        what = "after an update of an integration whose name begins other names"
+        what = "after an update of an integration whose name is a prefix of other names"
         check_same(listed(central), expected(central, sent), what, check="update-changes-one")
 
 
-def _own_name_tested(central: Central, id: str, sent: Body) -> None:
+def _check_own_name_allowed(central: Central, id: str, sent: Body) -> None:
     body = untestable(central, sent) | {"id": id}
     tests: list[Send] = [central.test, partial(central.test_updated, update_password=True)]
     for test in tests:
         reply = test(body)
         if body["categories"] == ["NODE_SCANNER"]:
             why = central.text("node-scanner-type-known", type='"quay"')
-            central.refused(reply, "a test under its own name is refused for its category only", text=why)
+            central.refused(reply, "a test with its own name and an unsupported category", text=why)
         taken = central.text("name-unique", name=f'"{sent["name"]}"')
-        central.true(taken not in reply.message, "a test under its own name", got=reply.message)
+        central.true(taken not in reply.message, "a test is refused for its own name", got=reply.message)
 
 
-def _names_free_again(central: Central, renamed: tuple[str, Body], deleted: tuple[str, Body]) -> None:
+def _check_names_reusable(central: Central, renamed: tuple[str, Body], deleted: tuple[str, Body]) -> None:
     (id, sent), (other, taken) = renamed, deleted
     new = sent | {"name": central.name()}
-    central.taken(central.random.choice(updates(central))(id, new), "an update with a new name")
+    central.ok(central.random.choice(updates(central))(id, new), "an update with a new name")
     reply = central.create(central.integration(name=sent["name"]))
-    central.taken(reply, "a create under the former name of an updated integration")
+    central.ok(reply, "a create with the former name of an updated integration")
     if not central.quick:
         text = central.text("name-unique", name=f'"{new["name"]}"')
         reply = central.create(central.integration(name=new["name"]))
-        central.refused(reply, "a create under the new name of an updated integration", text=text)
+        central.refused(reply, "a create with the new name of an updated integration", text=text)
     central.remove(other)
     reply = central.create(central.integration(name=taken["name"]))
-    central.taken(reply, "a create under the name of a deleted integration")
+    central.ok(reply, "a create with the name of a deleted integration")
 
 
-def _names_of_others(central: Central) -> None:
+def _check_names_of_others_taken(central: Central) -> None:
     names = [str(item.get("name")) for item in central.list().integrations or ()]
     names = [name for name in names if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 .()-]*", name)]
     others = [name for name in names if not name.startswith(central.transport.name_prefix)]
@@ -512,7 +511,7 @@ def _names_of_others(central: Central) -> None:
             name = central.random.choice(sorted(others))  # lists have no order
             reply = central.test(untestable(central, central.integration(name=name)))
             text = central.text("name-unique", name=f'"{name}"')
-            central.refused(reply, "a test under the name of an integration that the run did not create", text=text)
+            central.refused(reply, "a test with the name of an integration that the run did not create", text=text)
 
 
 @check("ecr-iam-managed", "rules", needs=("create",))
@@ -526,7 +525,7 @@ def ecr_iam_managed(central: Central) -> None:
         found = [("a write", first)]
         found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
         if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise NotApplicable("the target accepts the container's IAM role; with --managed that is a failure")
+            raise NotApplicable("the target accepts the container's IAM role; --managed makes that a failure")
         for where, reply in found:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
@@ -539,7 +538,7 @@ def integration_required(central: Central) -> None:
             central.refused_by(reply, "integration-required", "test/updated without a config")
     if not central.quick:
         with central.case():
-            # The id of the path creates an empty config.
+            # Central puts the id of the path into an empty config.
             id, sent = central.created()
             text = [central.text(rule) for rule in ("category-required", "name-required")]
             central.refused(central.patch(id, None, update_password=True), "PATCH without a config", text=text)
@@ -560,7 +559,7 @@ def tested_before_stored(central: Central) -> None:
     with central.case():
         id, sent = central.spare()
         text = central.text("scanner-type-known", type='"docker"')
-        # PATCH keeps the stored credentials: a rejected credential or endpoint would hide the failed test.
+        # PATCH must keep the stored credentials, or a refused credential or endpoint would hide the failed test.
         kept = {"docker": sent["docker"] | {"password": ""}}
         ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
         for (where, send), skip in random_rows(central, ways, (False, None)):
@@ -583,11 +582,11 @@ def skip_test_respected(central: Central) -> None:
         text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
         kept = {"docker": sent["docker"] | {"password": ""}}
         ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
-        # Even a refused update is stored: a quick run must not change the integrations that it reuses.
+        # Even a failed update is stored, and a quick run must not change the integrations that it reuses.
         for where, send in ways[:1] if central.quick else ways:
             reply = send(untestable(central, central.integration(**kept)))
             if reply.status == 200:
-                raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {brief(reply)}")
+                raise PreconditionFailed("scanner-type-known", f"a scanner of type docker was answered {brief(reply)}")
             central.refused(
                 reply, f"{where} of an integration whose client cannot be built", status=500, code=13, text=text
             )
@@ -608,13 +607,15 @@ def test_ignores_skip(central: Central) -> None:
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
         for skip in (True,) if central.quick else (True, False, None):
-            # The checks of the types cover tests with the flag set: that is enough for a quick run.
+            # In a quick run the checks of each type cover tests with the flag set.
             for where, send in tests[1:] if central.quick else tests:
                 reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
                 if reply.status == 200 and send(untestable(central, central.integration())).status == 200:
                     unskipped = send(untestable(central, central.integration(skipTestIntegration=False)))
                     if unskipped.status == 200:
-                        raise PreconditionFailed("scanner-type-known", f"a type that does not scan: {brief(reply)}")
+                        raise PreconditionFailed(
+                            "scanner-type-known", f"a scanner of type docker was answered {brief(reply)}"
+                        )
                 central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
 
@@ -635,7 +636,7 @@ def id_required(central: Central) -> None:
     "id-exact",
     "rules",
     source="pkg/search/postgres/store_cache.go",
-    title="GET finds an integration by its id in capitals, by part of its id or by its name",
+    title="GET finds an integration by its id in upper case, by part of its id or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:
@@ -698,7 +699,7 @@ def delete_missing(central: Central) -> None:
             if reply.status == 200:
                 central.claim(type)
             central.refused_by(
-                reply, "delete-missing", "DELETE of an id in capitals", id=id.upper(), quoted=f'"{id.upper()}"'
+                reply, "delete-missing", "DELETE of an id in upper case", id=id.upper(), quoted=f'"{id.upper()}"'
             )
         return
     with central.case():
@@ -747,7 +748,7 @@ def scanner_v4_stays(central: Central) -> None:
         if reply.status == 200:
             central.put(scanner["id"], scanner)  # undo the change if the target accepted it
         central.refused_by(reply, "scanner-v4-type-fixed", what)
-    central.same(central.get(scanner["id"]).json, scanner, "Scanner V4 after updates that were refused")
+    central.same(central.get(scanner["id"]).json, scanner, "Scanner V4 after refused updates")
 
 
 def _scanner_v4_of_the_target(central: Central) -> Body:
@@ -781,23 +782,23 @@ def scanner_v4_type_fixed(central: Central) -> None:
         for _ in rounds(central):
             for (where, send), body in random_rows(central, central.some(ways, 3), bodies):
                 with central.attempt():
-                    what = f"{where} that makes a docker integration one of Scanner V4"
+                    what = f"{where} that changes a docker integration to type scannerv4"
                     central.refused_by(send(body), "scanner-v4-type-fixed", what)
         for where, send in ways[:1] if central.quick else ways:
             with central.attempt():
                 reply = send(central.integration("scannerv4", name=""))
-                central.refused_by(reply, "name-required", f"{where} without a name, which comes before the type")
+                central.refused_by(reply, "name-required", f"{where} to type scannerv4 without a name")
         if not central.quick:
-            check_only_stored(central, {id: sent}, "refused changes of the type")
-            central.taken(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
+            check_only_stored(central, {id: sent}, "refused type changes")
+            central.ok(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
 
 _DATABASE = "SQLSTATE"
-"""A word that only the database's own error texts contain."""
+"""A word that only the database's own errors contain."""
 
 
 def shows_database(central: Central) -> bool:
-    """Return whether the release answers with the database's own error text, which replaces `{reason}`."""
+    """Return whether the release shows the database's own error text, in place of `{reason}`."""
     return "{reason}" in central.rule("database-error").message
 
 
@@ -816,10 +817,8 @@ def database_error(central: Central) -> None:
             text = constant_pieces(rule.message)
             central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
             if not shows_database(central):
-                central.true(_DATABASE not in reply.message, "the database's text is shown", got=reply.message)
-            central.same(
-                named(central, body["name"]), [], f"integrations stored by {where}, which the database refused"
-            )
+                central.true(_DATABASE not in reply.message, "the error shows the database's text", got=reply.message)
+            central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
 
 
 @check(
@@ -827,12 +826,12 @@ def database_error(central: Central) -> None:
     "rules",
     source="pkg/search/postgres",
     needs=("create", "update"),
-    title="A write that the database refuses stays visible",
+    title="A write that the database refuses is visible afterwards",
 )
 def name_with_nul(central: Central) -> None:
-    """Check that a name with NUL, which PostgreSQL cannot store, is not half stored; another target may accept it."""
+    """Check that a name with NUL, which PostgreSQL cannot store, is stored either completely or not at all."""
     if shows_database(central):
-        raise Skip(f"Central {central.version} shows the database's own message, which no rule has for NUL")
+        raise Skip(f"Central {central.version} shows the database's own message, which is not in the contract")
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
         ("PATCH", partial(central.patch, update_password=True)),
@@ -844,7 +843,7 @@ def name_with_nul(central: Central) -> None:
             reply = update(id, new)
             if reply.status == 200:
                 sent = new
-            reads_as(central, id, sent, f"an integration after {where} of a name with NUL, answered {reply.status},")
+            reads_as(central, id, sent, f"an integration after {where} of a name with NUL was answered {reply.status}")
 
 
 @check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
@@ -852,7 +851,7 @@ def path_id_wins(central: Central) -> None:
     with central.case():
         first, sent = central.spare()
         kept = central.shared.standing.get("quay")
-        claimed = central.claim("quay")  # its name is not of this check unless an update was of the wrong one
+        claimed = central.claim("quay")  # `check_only_stored` ignores its old name, but not that of a wrong update
         second, other = claimed or central.created("quay")
         ways: list[tuple[str, Callable[[Body], Reply]]] = [
             ("PUT", partial(central.put, first)),
@@ -860,12 +859,12 @@ def path_id_wins(central: Central) -> None:
             ("PATCH without credentials", partial(central.patch, first, update_password=False)),
         ]
         for _ in rounds(central):
-            # An id that exists is the worst: a server may update the wrong integration.
+            # An existing id is the worst case: a server may update the wrong integration.
             ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
             for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
                 keeps = {"name": sent["name"], "docker": sent["docker"] | {"password": ""}}
                 sent = central.integration(id=id, **(keeps if "without" in where else {}))
-                central.taken(send(sent), f"{where} with the id {id!r} in the body")
+                central.ok(send(sent), f"{where} with the id {id!r} in the body")
                 if not central.quick:
                     reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
         stored = {first: sent} if claimed else {first: sent, second: other}
@@ -888,10 +887,10 @@ def update_not_rolled_back(central: Central) -> None:
             bad = central.integration(docker=docker, type=f"{UNKNOWN_TYPE}-{len(where)}")
             text = central.text("registry-type-known", type=bad["type"])
             central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
-            reads_as(central, id, bad, f"the failed {where} is stored")
+            reads_as(central, id, bad, f"an integration after a failed {where}, which is stored,")
         if not central.quick:
-            central.taken(central.put(id, sent), "PUT that puts it right")
-            reads_as(central, id, sent, "an integration that was put right")
+            central.ok(central.put(id, sent), "PUT that corrects it")
+            reads_as(central, id, sent, "an integration after its correction")
 
 
 @check(
@@ -913,13 +912,13 @@ def categories_sorted(central: Central) -> None:
             for categories in central.some(lists[1:], 1):
                 sent = sent | {"categories": categories}
                 update = central.random.choice(updates(central))
-                central.taken(update(id, sent), f"an update with the categories {categories}")
+                central.ok(update(id, sent), f"an update with the categories {categories}")
                 reads_as(central, id, sent, f"categories replaced by {categories}")
             if not central.quick:
                 sent = sent | {"categories": lists[0]}
-                central.taken(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
+                central.ok(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
                 reads_as(central, id, sent, f"categories patched to {lists[0]}")
-                # No type has all three: the update is refused when its clients are built, but stored.
+                # No type has all three, so building the clients fails, but the update is stored.
                 sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
                 central.refused(central.put(id, sent), "PUT with three categories", status=500, code=13)
-                reads_as(central, id, sent, "three categories")
+                reads_as(central, id, sent, "an integration with three categories")

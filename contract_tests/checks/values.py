@@ -28,12 +28,12 @@ SOURCE = {
 @check(
     "create-answer",
     "schema",
-    title="The answer to a create is not the whole integration as it is stored, credentials aside",
+    title="The answer to a create differs from the stored integration (apart from credentials)",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
-    """Check every field of every type; a quick run checks the answers to the creates that it has already made."""
+    """Check every field of every type; a quick run checks the answers to earlier creates."""
     for type in central.creatable_types:
         with central.case():
             id, sent = central.standing(type)
@@ -51,15 +51,15 @@ def create_answer(central: Central) -> None:
         else:
             backwards = central.integration("quay", categories=["SCANNER", "REGISTRY"])
             central.create(backwards)
-        _check_answer(central, backwards, f"{backwards['type']}, its categories the other way round")
+        _check_answer(central, backwards, f"{backwards['type']} with its categories in reverse order")
 
 
 def _check_answer(central: Central, sent: Body, what: str) -> None:
-    """Compare the answer to the last request, a create, with the body that was sent."""
+    """Compare the answer to a create, the last request, with the body that was sent."""
     answer = read_json(central.history[-1].reply)
     id = str(answer.get("id")) if isinstance(answer, dict) else ""
     expected = read_answer(central.contract, sent, id)
-    central.same(with_masks(central.contract, answer), expected, f"the answer to creating type {what}")
+    central.same(with_masks(central.contract, answer), expected, f"the answer to a create of type {what}")
 
 
 def _with_sub_messages(central: Central) -> list[Body]:
@@ -73,14 +73,14 @@ def _with_sub_messages(central: Central) -> list[Body]:
 @check(
     "answer-complete",
     "schema",
-    title="A read leaves a field out, or shows a config member that is not set",
+    title="A read omits a field, or shows a config member that is not set",
     source="pkg/grpc/server.go",
     needs=("read-after-create", "zero-values-emitted"),
 )
 def answer_complete(central: Central) -> None:
     bodies = _with_sub_messages(central)
     read = central.some(bodies, 1)
-    # Check every type, because a list may omit one. One list shows all of them.
+    # Check every type, because a list may omit one. One list covers them all.
     bodies += [central.integration(type) for type in central.some(central.creatable_types, 0)]
     ids, creations = [], []
     for body in bodies:
@@ -93,11 +93,11 @@ def answer_complete(central: Central) -> None:
     for id, body, creation in (*zip(ids, bodies, creations, strict=True), *central.shared.standing.values()):
         central.history = [creation, listing]
         what = f"type {body['type']}"
-        central.true(id in found, f"the list holds an integration of {what}", expected=id, got=list(found))
-        _check_complete(central, central.contract.integration, found[id], body, f"the list's item of {what}")
+        central.true(id in found, f"the list lacks an integration of {what}", expected=id, got=list(found))
+        _check_complete(central, central.contract.integration, found[id], body, f"the list item of {what}")
         if body in read:
             reply = central.get(id)
-            central.taken(reply, "reading a new integration", need="read-after-create")
+            central.ok(reply, "GET of a new integration", need="read-after-create")
             _check_complete(central, central.contract.integration, reply.object, body, f"a read of {what}")
 
 
@@ -105,7 +105,7 @@ def _check_complete(
     central: Central, message: Message, answer: Mapping[str, Any], sent: Mapping[str, Any], what: str
 ) -> None:
     fields = [field for field in message.fields if not field.oneof or sent.get(field.name) is not None]
-    shown = answer.keys() & message.by_name.keys()  # answer-schema covers fields that the contract does not know
+    shown = answer.keys() & message.by_name.keys()  # answer-schema covers unknown fields
     central.same(sorted(shown), sorted(field.name for field in fields), f"the fields of {what}")
     for field in fields:
         value, inner = answer[field.name], sent.get(field.name)
@@ -134,22 +134,22 @@ def list_item_equals_read(central: Central) -> None:
         long = central.create(_long(central, "docker", 300))
         ids += [str(long.object["id"])] if long.status == 200 else []
     found = {str(item.get("id")): item for item in central.list().integrations or ()}
-    # Integrations of others have values that no run stores, such as a test that is not skipped.
+    # Integrations of others have values that no run stores, such as skipTestIntegration false.
     foreign = [id for id, item in found.items() if not central.transport.ownership.is_named(item.get("name"))]
     foreign.sort(key=lambda id: found[id].get("skipTestIntegration") is True)
     if not ids and not foreign:
         ids = list(found)[:1]
     for id in [*ids, *foreign[: 1 if central.quick else 3]]:
         read = central.get(id).json
-        # Others may have changed their integrations meanwhile.
+        # Others may have changed their integrations in the meantime.
         if id in ids or (read != found[id] and found[id] in (central.list().integrations or ())):
-            central.same(found.get(id), read, f"the list's item of {id} is what GET answers")
+            central.same(found.get(id), read, f"the list item of {id}, compared with GET,")
 
 
 @check(
     "read-without-gzip",
     "schema",
-    title="A read without gzip differs from one with gzip",
+    title="A plain answer to a read differs from the gzip answer",
     source="pkg/grpc/server.go",
     needs=("read-after-create",),
 )
@@ -158,7 +158,7 @@ def read_without_gzip(central: Central) -> None:
     if sent.get("source") is None:
         id, sent = central.created_from(with_every_field(central, "ecr", 0))
     packed = central.get(id)
-    central.taken(packed, "GET in gzip", need="read-after-create")
+    central.ok(packed, "GET with gzip", need="read-after-create")
     plain = central.get(id, headers={"Accept-Encoding": "identity"})
     central.same(plain.json, packed.json, "GET without gzip", masks=True)
     by_name = f"?name={sent['name']}"
@@ -180,7 +180,7 @@ _ODD = {
     "other scripts": "\u65e5\u672c\u8a9e \u0627\u0644\u0639 \u05e2\u05d1 \u0e44\u0e17\u0e22",
     "four bytes": "\U0001f680 \U0001f468\u200d\U0001f469\u200d\U0001f467 \U00020000 \U0010fffd",
     "separators": "a\u2028b\u2029c\u0085d\u00a0e\ufefff\u200bg\u202eh",
-    "blanks around": "  two blanks  ",
+    "spaces around": "  two blanks  ",
 }
 
 
@@ -194,12 +194,12 @@ _ODD = {
 def unicode_kept(central: Central) -> None:
     stored = Stored(central, creates=True)
     for escaped in (True, False):
-        _keeps(stored, "odd text", "".join(_ODD.values()), escaped=escaped)
+        _check_kept(stored, "unusual text", "".join(_ODD.values()), escaped=escaped)
     for what in central.some(_ODD, 0):
-        _keeps(stored, what, _ODD[what], escaped=central.random.random() < 0.5)
+        _check_kept(stored, what, _ODD[what], escaped=central.random.random() < 0.5)
 
 
-def _keeps(stored: Stored, what: str, text: str, *, escaped: bool) -> None:
+def _check_kept(stored: Stored, what: str, text: str, *, escaped: bool) -> None:
     central = stored.central
     body = central.integration(name=f"{central.name()} {text} ", clusterId=text, docker={"username": text})
     body["source"] = dict.fromkeys(SOURCE, text)
@@ -214,7 +214,7 @@ _LONGEST_NAME = 1000
 @check(
     "long-values-kept",
     "rules",
-    title="A long text, or the least or greatest int32, is changed or refused",
+    title="A long text, or the smallest or largest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
     needs=("read-after-create",),
 )
@@ -224,12 +224,12 @@ def long_values_kept(central: Central) -> None:
         body = _long(central, "docker", length)
         stored.becomes(body, body, f"strings of {length} characters")
     for type in ["docker", *central.some(("ecr", "artifactregistry", "quay"), 0)]:
-        # Together they exceed the 64 kB that some servers read.
+        # Together they exceed the 64 kB limit of some servers.
         body = _long(central, type, 20_000)
         stored.becomes(body, body, f"strings of 20000 characters in type {type}")
         if central.quick:  # in a default run `list-item-equals-read` covers this
             found = listed(central, f"?name={body['name']}")
-            check_same(found, expected(central, {stored.id: body}), "long texts", check="list-item-equals-read")
+            check_same(found, expected(central, {stored.id: body}), "listed long texts", check="list-item-equals-read")
     for number in (-(2**31), *central.some((2**31 - 1,), 0)):
         body = central.integration("clairify", clairify={"numConcurrentScans": number})
         stored.becomes(body, body, f"the number {number}")
@@ -267,7 +267,7 @@ _LONG_CREDENTIAL = 2300
 @check(
     "long-credentials-kept",
     "rules",
-    title="A credential of more than 2 kB is refused or cut",
+    title="A credential of more than 2 kB is refused or truncated",
     source="proto/storage/image_integration.proto",
     needs=("read-after-create", "update", "stored-credentials-kept"),
 )
@@ -278,15 +278,15 @@ def long_credentials_kept(central: Central) -> None:
             account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
             sent = central.integration("artifactregistry", google={"serviceAccount": account})
             id, reply = central.stored(sent)
-            central.taken(reply, f"a service account of {len(account)} characters")
+            central.ok(reply, f"a service account of {len(account)} characters")
             kept = sent | {"google": sent["google"] | {"serviceAccount": MASK}}
-            central.taken(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
+            central.ok(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
     if central.quick:
         return
     for like, name in (("docker", "password"), ("quay", "oauthToken"), ("ibm", "apiKey"), ("azure", "password")):
         with central.case():
             body = central.integration(like, **{like: {name: central.secret() + "x" * 5000}})
-            central.taken(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
+            central.ok(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
 
 
 _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
@@ -295,14 +295,14 @@ _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 @check(
     "texts-kept",
     "rules",
-    title="A text field loses or changes signs, control characters or blanks",
+    title="A text field loses or changes special characters, control characters or spaces",
     source="protobuf-go encoding/protojson",
     needs=("unicode-kept",),
 )
 def texts_kept(central: Central) -> None:
     """Check every text of every type except credentials, endpoints and texts from which a client is built."""
     text = " <b>&amp;'\"\t\x01 "
-    # The most deeply nested texts are those of a message inside the config.
+    # The most deeply nested texts are in a message inside the config.
     for type in ("quay",) if central.quick else central.creatable_types:
         with central.case():
             body = with_every_field(central, type, 0)
@@ -318,14 +318,16 @@ def texts_kept(central: Central) -> None:
                 robot = {"username": text, "password": central.secret()}
                 body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
             id, reply = central.stored(body)
-            central.taken(reply, f"type {type} with odd texts")
-            central.same(central.get(id).json, read_answer(central.contract, body, id), f"odd texts of type {type}")
+            central.ok(reply, f"type {type} with unusual texts")
+            central.same(
+                central.get(id).json, read_answer(central.contract, body, id), f"texts of type {type}, read back,"
+            )
 
 
 @check(
     "values-kept-exactly",
     "rules",
-    title="An endpoint, the id of a cluster, the source or a flag is not stored as it was sent",
+    title="An endpoint, cluster id, source or flag is not stored as sent",
     source="pkg/endpoints/validate.go",
     needs=("read-after-create",),
 )

@@ -1,7 +1,7 @@
 """Wire format: which bodies Central refuses, which deviations it accepts, and how it reads them.
 
-A refusal is recognised by status, code and the part of protobuf-go's text that is the same in every build. Tolerance is
-checked by reading the integration back.
+An error is recognised by status, code and the part of protobuf-go's text that is the same in every build. A deviation
+that Central accepts is checked by reading the integration back.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
 
 _ELSEWHERE = ("PUT", "PATCH", "test", "test/updated")
-"""Operations, besides create, that read a body."""
+"""Operations with a body, besides create."""
 
 
 _READ = ("category-required", "name-required")
-"""Checks of the errors that prove that a body was read."""
+"""Checks of errors that `check_body_was_read` uses as proof."""
 
 
 class Flaw(NamedTuple):
@@ -36,7 +36,7 @@ class Flaw(NamedTuple):
     spoil: Callable[[bytes], bytes]
     text: str = ""
     anywhere: bool = True
-    """Whether it can be applied to an integration of any type, not only to the one that the check sends."""
+    """Whether it applies to integrations of any type, not only to the body of a create."""
 
 
 def _substitute(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
@@ -46,7 +46,7 @@ def _substitute(old: str, new: str | bytes) -> Callable[[bytes], bytes]:
     def spoil(body: bytes) -> bytes:
         spoiled, found = re.subn(old.encode(), lambda _: replacement, body, count=1)
         if not found:
-            raise ValueError(f"there is no {old} to spoil")
+            raise ValueError(f"the body has no {old} to replace")
         return spoiled
 
     return spoil
@@ -61,7 +61,7 @@ def _whole_body(new: str) -> Callable[[bytes], bytes]:
 
 
 def send_harmlessly(central: Central, operation: str, flaw: Flaw) -> Reply:
-    """Send an invalid body where it does no harm if the target accepts it.
+    """Send an invalid body in a way that does no harm if the target accepts it.
 
     PUT and PATCH use an id that does not exist; tests use Scanner V4, whose test contacts nothing.
     """
@@ -86,7 +86,7 @@ def _check_flaws_refused(
 ) -> None:
     """Check that `rule` refuses the flaws in a create, and one of them in each other operation.
 
-    A quick run tries the `likely` first ones, or so many (`quick`) at random.
+    A quick run tries the first `likely` ones, or `quick` random ones.
     """
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
@@ -107,10 +107,10 @@ def _check_flaws_refused(
 
 
 class Stored:
-    """An integration that each further body replaces. The first creates it, or replaces the spare one."""
+    """An integration that each body replaces. The first body creates it, or replaces the spare one."""
 
     def __init__(self, central: Central, *, creates: bool = False) -> None:
-        """`creates`: the first body creates it in a quick run, too."""
+        """`creates`: the first body creates it even in a quick run."""
         self.central = central
         self.creates = creates
         self.id = ""
@@ -121,38 +121,38 @@ class Stored:
         """Send a body that Central must accept, and check that a read returns `meant`."""
         central, body = self.central, sent if isinstance(sent, bytes) else json.dumps(sent).encode()
         if self.id:
-            central.history = list(self.creation)  # earlier updates do not matter
+            central.history = list(self.creation)  # earlier updates are irrelevant
             reply = central.put(self.id, body=body, **request)
-            central.taken(reply, f"a PUT with {what}")
+            central.ok(reply, f"a PUT with {what}")
         elif self.creates or not central.reuses_integrations or central.shared.spare is None:
             reply = central.create(body=body, **request)
-            central.taken(reply, f"a create with {what}")
+            central.ok(reply, f"a create with {what}")
             self.id = created_id(reply)
             self.creation = central.history[-1:]
         else:
             self.creation = [central.shared.spare[1]]
             self.id, reply = central.stored(None, body=body, **request)
-            central.taken(reply, f"a PUT with {what}")
+            central.ok(reply, f"a PUT with {what}")
         self.reads_as(meant, what)
 
     def reads_as(self, meant: Body, what: str) -> None:
         """Check that a read returns `meant`."""
         central, before = self.central, self.shown
         reply = central.get(self.id)
-        central.taken(reply, "reading an integration back", need="read-after-create")
+        central.ok(reply, "GET of an integration", need="read-after-create")
         if before is not None and reply.json == before:
-            raise PreconditionFailed("update-replaces", "an accepted update has changed nothing")
+            raise PreconditionFailed("update-replaces", "an accepted update changed nothing")
         self.shown = reply.json
-        central.same(self.shown, read_answer(central.contract, meant, self.id), f"reading {what} back")
+        central.same(self.shown, read_answer(central.contract, meant, self.id), f"an integration after {what}")
 
 
 def check_body_was_read(central: Central, reply: Reply, what: str) -> None:
     """Check that a body without name and category was read: these are the only problems that Central reports."""
     missing = (central.text("category-required"), central.text("name-required"))
     if reply.status >= 500:
-        raise CheckFailed(what, expected="a refusal", got=brief(reply), check="no-server-error")
+        raise CheckFailed(f"{what} is not refused", expected="a 4xx", got=brief(reply), check="no-server-error")
     if sum(text in reply.message for text in missing) == 1:
-        raise PreconditionFailed("problems-listed", f"{what}: not both problems are reported: {brief(reply)}")
+        raise PreconditionFailed("problems-listed", f"{what} was answered {brief(reply)}, without both problems")
     central.refused(reply, what, text=missing)
 
 
@@ -171,38 +171,38 @@ def body_truncated(central: Central) -> None:
         return body[: central.random.randrange(2, len(body) - 1)]
 
     flaws = [
-        Flaw("its first byte only", lambda body: body[:1]),
-        Flaw("its first half only", lambda body: body[: len(body) // 2]),
-        Flaw("its last byte missing", lambda body: body[:-1]),
-        *(Flaw("an end missing", cut) for _ in range(4)),
+        Flaw("only the first byte of its body", lambda body: body[:1]),
+        Flaw("only the first half of its body", lambda body: body[: len(body) // 2]),
+        Flaw("the last byte of its body missing", lambda body: body[:-1]),
+        *(Flaw("the end of its body missing", cut) for _ in range(4)),
     ]
     _check_flaws_refused(central, "body-truncated", [flaw._replace(text="unexpected EOF") for flaw in flaws], default=5)
 
 
 LIKELY = 3
-NO_JSON = (
-    # Many readers of JSON take the first `LIKELY` of them.
+INVALID_JSON = (
+    # Many JSON parsers accept the first `LIKELY` of these.
     Flaw("a comma before the last brace", lambda body: body[:-1] + b",}"),
     Flaw("a comment", _substitute('"name":', '/* name */ "name":')),
-    Flaw("NaN for a field that Central does not know", _before_name('"unknown": NaN')),
+    Flaw("NaN for an unknown field", _before_name('"unknown": NaN')),
     Flaw("single quotes", _substitute('"name":', "'name':")),
     Flaw("a key without quotes", _substitute('"name":', "name:")),
     Flaw("no comma between two fields", _substitute(', "type":', ' "type":')),
     Flaw("no colon after a key", _substitute('"type":', '"type"')),
     Flaw("Python's False", _substitute("false", "False")),
-    Flaw("plain text for a body", _whole_body("a registry")),
-    Flaw("a form for a body", _whole_body("name=registry&type=docker")),
-    Flaw("XML for a body", _whole_body("<integration/>")),
-    Flaw("a byte order mark before it", lambda body: b"\xef\xbb\xbf" + body),
+    Flaw("plain text as the body", _whole_body("a registry")),
+    Flaw("a form as the body", _whole_body("name=registry&type=docker")),
+    Flaw("XML as the body", _whole_body("<integration/>")),
+    Flaw("a byte order mark before its body", lambda body: b"\xef\xbb\xbf" + body),
     Flaw("a line break inside a string", _substitute('"clusterId": ""', '"clusterId": "a\nb"')),
-    Flaw("UTF-16 for UTF-8", lambda body: body.decode().encode("utf-16")),
+    Flaw("UTF-16 instead of UTF-8", lambda body: body.decode().encode("utf-16")),
 )
 
 
 @check("body-syntax", "rules", needs=("create",))
 def body_syntax(central: Central) -> None:
     # The rest of the text is Go's and changes with its releases.
-    flaws = [flaw._replace(text="invalid character") for flaw in NO_JSON]
+    flaws = [flaw._replace(text="invalid character") for flaw in INVALID_JSON]
     _check_flaws_refused(central, "body-syntax", flaws, likely=LIKELY)
 
 
@@ -269,20 +269,18 @@ def message_size(central: Central) -> None:
 _CATEGORIES = r'"categories": \[[^]]*\]'
 
 _WRONG_KIND = (
-    Flaw("null for a body", _whole_body("null"), "unexpected token null"),
+    Flaw("null as the body", _whole_body("null"), "unexpected token null"),
     Flaw(
-        "a category for the list of them",
+        "a category instead of a list of categories",
         _substitute(_CATEGORIES, '"categories": "REGISTRY"'),
         'unexpected token "REGI',
     ),
-    Flaw("a list for a body", _whole_body("[]"), "unexpected token ["),
-    Flaw("a string for a body", _whole_body('"x"'), 'unexpected token "x"'),
-    Flaw("a string for the source", _before_name('"source": "x"'), 'unexpected token "x"'),
-    Flaw("a list for the source", _before_name('"source": []'), "unexpected token ["),
-    Flaw(
-        "a string for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False
-    ),
-    Flaw("a list for the config", _substitute(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
+    Flaw("a list as the body", _whole_body("[]"), "unexpected token ["),
+    Flaw("a string as the body", _whole_body('"x"'), 'unexpected token "x"'),
+    Flaw("a string as the source", _before_name('"source": "x"'), 'unexpected token "x"'),
+    Flaw("a list as the source", _before_name('"source": []'), "unexpected token ["),
+    Flaw("a string as the config", _substitute(r'"docker": \{[^}]*\}', '"docker": "x"'), 'unexpected token "x"', False),
+    Flaw("a list as the config", _substitute(r'"docker": \{[^}]*\}', '"docker": []'), "unexpected token [", False),
 )
 
 
@@ -296,7 +294,7 @@ def unexpected_token(central: Central) -> None:
             body = with_authorization(central, "")
             body["ecr"]["authorizationData"]["expiresAt"] = value
             text = f"unexpected token {token}"
-            central.refused(central.create(body), f"a time that is {json.dumps(value)}", text=text)
+            central.refused(central.create(body), f"a create with the time {json.dumps(value)}", text=text)
 
 
 @check("extension-name", "rules", needs=("create",))
@@ -308,7 +306,7 @@ def extension_name(central: Central) -> None:
         with central.case():
             reply = central.create({f"[{name}]": 1})
             if central.text("name-required") in reply.message:
-                central.note("A field name in brackets is ignored as an unknown field; Central refuses it.")
+                central.note("The target ignores a field name in brackets; Central refuses it.")
                 continue
             wrong_type = f'unable to resolve "[{name}]": found wrong type'
             text = f"cannot be extended by {name}" if kinds[name] == "extension" else wrong_type
@@ -316,7 +314,7 @@ def extension_name(central: Central) -> None:
 
 
 _TWICE = (
-    Flaw("a name before the name", _before_name('"name": "x"'), 'duplicate field "name"'),
+    Flaw("two names", _before_name('"name": "x"'), 'duplicate field "name"'),
     Flaw("the type twice", _before_name('"type": "docker"'), 'duplicate field "type"'),
     Flaw("the categories twice", _before_name('"categories": []'), 'duplicate field "categories"'),
     Flaw("clusterId and cluster_id", _before_name('"clusterId": "a", "cluster_id": "b"'), "duplicate field"),
@@ -357,7 +355,7 @@ def one_config_member(central: Central) -> None:
     _check_flaws_refused(central, "one-config-member", sorted(flaws), default=3)
 
 
-# -- values of a wrong kind ---------------------------------------------------------------------------
+# -- values of a wrong type ---------------------------------------------------------------------------
 
 _WRONG_VALUE = (
     *(
@@ -382,7 +380,7 @@ _WRONG_INSIDE = (
     Flaw("5 in the source", _before_name('"source": {"namespace": 5}'), "string field namespace"),
 )
 
-_NO_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
+_INVALID_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
 
 
 @check("field-value", "rules", needs=("create", "null-is-absent", "number-forms"))
@@ -404,7 +402,7 @@ def field_value(central: Central) -> None:
                 "invalid value for int32 field numConcurrentScans",
                 anywhere=False,
             )
-            for value in _NO_INT32
+            for value in _INVALID_INT32
         ],
         likely=4,
         integration=lambda: central.integration("clairify"),
@@ -414,7 +412,7 @@ def field_value(central: Central) -> None:
 
 
 def _each_field_of_config(central: Central, type: str) -> None:
-    """Yield each field of a config, including credentials, with a value of a wrong kind."""
+    """Yield each field of a config, including credentials, with a value of a wrong type."""
     central.control_of(type)
     member = central.contract.types[type].member
     for name, value in central.integration(type)[member].items():
@@ -422,7 +420,7 @@ def _each_field_of_config(central: Central, type: str) -> None:
         with central.case():
             reply = central.create(central.integration(type, **{member: {name: 5 if kind == "string" else "x"}}))
             text = f"invalid value for {kind} field {name}"
-            central.refused(reply, f"a value of the wrong kind for {member}.{name}", text=text)
+            central.refused(reply, f"a value of the wrong type for {member}.{name}", text=text)
 
 
 _NO_TIME = (
@@ -477,19 +475,19 @@ def query_value_once(central: Central) -> None:
             reply = central.list(f"?{key}={name}&{key}={other}")
             central.refused(reply, f"a list with {key} twice", text=text)
         if not central.quick:
-            central.taken(central.list(f"?{key}={name}"), f"a list with {key} once", need=rule)
+            central.ok(central.list(f"?{key}={name}"), f"a list with {key} once", need=rule)
 
 
 @check("query-encoding", "rules", needs=("list",), writes=False)
 def query_encoding(central: Central) -> None:
-    # HTTP libraries correct a bad escape in a path, but not in form data, from which the query is made.
+    # HTTP libraries correct a bad escape in a path, but not in form data, which Central uses as the query.
     headers = {"Content-Type": FORM, "X-HTTP-Method-Override": "GET"}
     for escape in central.some(("%zz", "%", "%4"), 1):
         reply = central.send("POST", COLLECTION, body=f"name={escape}".encode(), headers=headers)
         if reply.status != 400 or not central.quick:
             form = f"name={quote(central.name())}%41".encode()
             control = central.send("POST", COLLECTION, body=form, headers=headers)
-            central.taken(control, "a form POST that is a GET by its header", need="method-override")
+            central.ok(control, "a form POST with X-HTTP-Method-Override: GET", need="method-override")
         central.refused(reply, f"a query with {escape}", text=f'invalid URL escape "{escape}"')
 
 
@@ -511,22 +509,22 @@ def query_on_write_ignored(central: Central) -> None:
     with central.case():
         stored, body = Stored(central), central.integration()
         reply = central.send("POST", COLLECTION + _QUERY, value=body)
-        central.taken(reply, "a create with a query")
+        central.ok(reply, "a create with a query")
         stored.id = created_id(reply)
         stored.reads_as(body, "a create with a query")
         path, other = f"{COLLECTION}/{stored.id}", central.unknown_id()
         body = central.integration()
-        central.taken(central.send("PUT", f"{path}{_QUERY}&id={other}", value=body), "a PUT with a query")
+        central.ok(central.send("PUT", f"{path}{_QUERY}&id={other}", value=body), "a PUT with a query")
         stored.reads_as(body, "a PUT with a query")
         body = central.integration()
         update = {"config": body, "updatePassword": True}
         reply = central.send("PATCH", f"{path}{_QUERY}&updatePassword=false", value=update)
-        central.taken(reply, "a PATCH with a query")
+        central.ok(reply, "a PATCH with a query")
         stored.reads_as(body, "a PATCH with a query")
         reply = central.send("POST", f"{COLLECTION}/test{_QUERY}", value=central.integration("scannerv4"))
-        central.taken(reply, "a test with a query")
+        central.ok(reply, "a test with a query")
         deleted(central, stored.id, lambda id: central.delete(id, query=f"?id={other}&name=other"))
-        central.same(central.get(stored.id).status, 404, "status of what a DELETE with a query has deleted")
+        central.same(central.get(stored.id).status, 404, "the status of a GET after a DELETE with a query")
 
 
 @check(
@@ -539,16 +537,16 @@ def query_on_write_ignored(central: Central) -> None:
 def body_on_read_ignored(central: Central) -> None:
     body = b'{"id": "other", "name": }'
     reply = central.list(f"?name={central.name()}", body=body)
-    central.taken(reply, "a list with a body")
+    central.ok(reply, "a list with a body")
     central.same(reply.json, {"integrations": []}, "the answer to a list with a body")
     if central.quick:
         return
     id, sent = central.created()
     reply = central.get(id, body=body)
-    central.taken(reply, "a GET with a body")
+    central.ok(reply, "a GET with a body")
     central.same(reply.json, read_answer(central.contract, sent, id), "the answer to a GET with a body")
     deleted(central, id, lambda id: central.delete(id, body=body))
-    central.same(central.get(id).status, 404, "status of a GET after a DELETE with a body")
+    central.same(central.get(id).status, 404, "the status of a GET after a DELETE with a body")
 
 
 # -- tolerated deviations -----------------------------------------------------------------------------
@@ -572,7 +570,7 @@ _UNKNOWN_FIELDS: Body = {
 
 @check("unknown-field-dropped", "rules", needs=("read-after-create", "null-is-absent"))
 def unknown_field_dropped(central: Central) -> None:
-    what = "fields that Central does not know"
+    what = "unknown fields"
     for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
         with central.case():
             stored, meant = Stored(central, creates=True), central.integration(type)
@@ -588,7 +586,7 @@ def unknown_field_dropped(central: Central) -> None:
             meant = meant | {"name": central.name()}
             update = {"config": meant | _UNKNOWN_FIELDS, "updatePassword": True, "update": 1, "UpdatePassword": False}
             reply = central.send("PATCH", f"{COLLECTION}/{stored.id}", value=update)
-            central.taken(reply, f"a PATCH with {what}")
+            central.ok(reply, f"a PATCH with {what}")
             stored.reads_as(meant, f"a PATCH with {what}")
 
 
@@ -638,7 +636,7 @@ def both_spellings(central: Central) -> None:
     with central.case():
         # Scanner V4 cannot be created, but its test passes only if the config was read.
         sent = in_proto_names(central.contract.integration, central.integration("scannerv4"))
-        central.taken(central.test(sent), "a test with the config scanner_v4")
+        central.ok(central.test(sent), "a test with the config scanner_v4")
     if central.quick:
         return
     with central.case():
@@ -646,13 +644,13 @@ def both_spellings(central: Central) -> None:
         update = {"config": body, "update_password": True}
         reply = central.send("PATCH", f"{COLLECTION}/{id}", value=update)
         text = central.text("reconcile-credential-masked", field="").partition("'")[0]
-        central.refused(reply, "update_password, which is no name of updatePassword", text=text)
+        central.refused(reply, "PATCH with update_password, which is not a name of updatePassword,", text=text)
 
 
 @check("null-is-absent", "rules", needs=("read-after-create", *_READ))
 def null_is_absent(central: Central) -> None:
     with central.case():
-        # Of a quick run docker is among the members that are null.
+        # In a quick run, docker is among the members that are null.
         like, names = (
             ("quay", ("oauthToken", "insecure", "registryRobotCredentials"))
             if central.quick
@@ -662,7 +660,7 @@ def null_is_absent(central: Central) -> None:
         meant = {key: value for key, value in meant.items() if key not in ("autogenerated", "clusterId")}
         nulls = {field.name: None for field in central.contract.integration.fields}
         sent = nulls | meant | {like: dict.fromkeys(names) | meant[like]}
-        Stored(central).becomes(sent, meant, "null for a field of each kind")
+        Stored(central).becomes(sent, meant, "null for a field of each type")
     with central.case():
         unset: Body = {"name": None, "categories": None, "source": dict.fromkeys(("clusterId", "namespace"))}
         reply = central.create(central.integration() | unset)
@@ -678,13 +676,13 @@ def null_is_absent(central: Central) -> None:
             nulls = {field.name: None for field in message.fields}
             stored.becomes(meant | {member: nulls | meant[member]}, meant, f"null for the optional fields of {type}")
     with central.case():
-        # Only true skips the test: this error comes from the test, and an unknown type contacts nothing.
+        # Null does not skip the test: this error comes from the test. An unknown type contacts nothing.
         body = central.integration(type=UNKNOWN_TYPE) | {"skipTestIntegration": None}
         text = f"registry with type '{UNKNOWN_TYPE}' does not exist"
-        central.refused(central.create(body), "null for skipTestIntegration", text=text)
+        central.refused(central.create(body), "a create with null for skipTestIntegration", text=text)
     with central.case():
         reply = central.send("POST", f"{COLLECTION}/test/updated", value={"config": None, "updatePassword": None})
-        central.refused_by(reply, "integration-required", "null for the config of an update")
+        central.refused_by(reply, "integration-required", "/test/updated with null for the config")
 
 
 _UNKNOWN_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
@@ -694,13 +692,13 @@ _UNKNOWN_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
 def unknown_category_dropped(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration(categories=list(_UNKNOWN_CATEGORIES)))
-        central.refused_by(reply, "category-required", "no category but those that Central does not know")
+        central.refused_by(reply, "category-required", "a request with unknown categories only")
     if central.quick:
         return
     with central.case():
         meant = central.integration("quay")
         sent = meant | {"categories": [*_UNKNOWN_CATEGORIES[:2], "REGISTRY", *_UNKNOWN_CATEGORIES[2:]]}
-        Stored(central).becomes(sent, meant, "categories that Central does not know")
+        Stored(central).becomes(sent, meant, "unknown categories")
 
 
 @check("category-by-number", "rules", needs=("read-after-create", "categories-sorted", "update-not-rolled-back"))
@@ -714,11 +712,11 @@ def category_by_number(central: Central) -> None:
     meant = central.integration("quay", categories=["REGISTRY", "SCANNER"])
     stored.becomes(meant | {"categories": ["SCANNER", 0]}, meant, "a category by its number, one by its name")
     reply = central.put(stored.id, meant | {"categories": [0, 7]})
-    what = "a number that Central does not know"
-    if reply.status != 500:  # an update that fails only when its clients are built is stored, so it can be read
+    what = "an unknown category number"
+    if reply.status != 500:  # Central stores an update that fails only when the clients are built
         text = central.text("category-implemented", category=7)
-        central.refused(reply, f"{what} is read", status=500, code=13, text=text)
-    central.same(central.get(stored.id).object.get("categories"), ["REGISTRY", 7], f"{what} is kept")
+        central.refused(reply, f"an update with {what}", status=500, code=13, text=text)
+    central.same(central.get(stored.id).object.get("categories"), ["REGISTRY", 7], f"categories after {what}")
 
 
 _NUMBERS = (("5.0", 5), ("1e2", 100), ("12E0", 12), ("-3", -3), ('"6"', 6), ('"1e1"', 10), ('"-4"', -4))
@@ -757,7 +755,7 @@ _TIMES = (
 _COMPLETE_TIME = ("2030-12-31T23:30:00.000000001-01:00", "2031-01-01T00:30:00.000000001Z")
 """A time in another zone, with another year in UTC, and with every digit of the fraction."""
 _PAST_TIME = ("1999-12-31T23:59:59Z", "1999-12-31T23:59:59Z")
-"""A time without a fraction; nothing looks whether it is over."""
+"""A time without a fraction; Central does not check whether it is in the past."""
 
 
 @check("timestamp-normalised", "rules", needs=("read-after-create",))
@@ -776,11 +774,11 @@ _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x
 def trailing_data_ignored(central: Central) -> None:
     for tail in central.some(_TAILS, 1, 2):
         with central.case():
-            check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} behind its body")
+            check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} after its body")
     stored = Stored(central)
     for tail in central.some(_TAILS, 0, 3):
         meant = central.integration()
-        stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} behind it")
+        stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} after the body")
 
 
 @check("empty-body", "rules", needs=("list", *_READ))
@@ -809,26 +807,26 @@ def empty_body(central: Central) -> None:
 @check(
     "chunked-body",
     "rules",
-    title="A body that is sent in chunks is refused",
+    title="A chunked body is refused",
     source="Go net/http transfer.go",
     needs=("read-after-create", *_READ),
 )
 def chunked_body(central: Central) -> None:
-    # A server that does not know chunks would take them for the next request of a connection.
+    # A server without support for chunks would read them as the next request of the connection.
     headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
     with central.case():
         reply = central.create({"name": central.name()}, headers=headers)
-        central.refused_by(reply, "category-required", "a create without a category, sent in chunks")
+        central.refused_by(reply, "category-required", "a create without a category and with a chunked body")
         if central.text("name-required") in reply.message:  # as servers without support for chunks do
-            central.note("A body that is sent in chunks is read as empty; Central reads it.")
+            central.note("The target reads a chunked body as empty; Central reads it.")
             return
     if central.quick:
         return
     with central.case():
         stored = Stored(central)
-        for what in ("a create in chunks", "a PUT in chunks"):
+        for _ in range(2):  # a create, then a PUT
             meant = central.integration()
-            stored.becomes(meant, meant, what, headers=headers)
+            stored.becomes(meant, meant, "a chunked body", headers=headers)
 
 
 _CONTENT_TYPES = (
@@ -856,11 +854,11 @@ def content_type_ignored(central: Central) -> None:
         stored.becomes(sent, meant, f"the content type {content_type}", headers={"Content-Type": content_type})
     for content_type in central.some(_CONTENT_TYPES, 0, 2):
         reply = central.test(central.integration("scannerv4"), headers={"Content-Type": content_type})
-        central.taken(reply, f"a test with the content type {content_type}")
+        central.ok(reply, f"a test with the content type {content_type}")
 
 
 def _minimal_bodies(central: Central) -> dict[str, Body]:
-    """Return integrations with as few fields as each type needs."""
+    """Return integrations with only the required fields of each type."""
     bodies = {}
     for type in (each for each in NEEDED if each in central.creatable_types):
         body = central.integration(type, autogenerated=None, clusterId=None)
@@ -876,7 +874,7 @@ def zero_values_emitted(central: Central) -> None:
         stored = Stored(central)
         for type in ("clairify",) if central.quick else bodies:
             sent = bodies[type] | ({"source": {}} if central.quick else {})
-            stored.becomes(sent, sent, f"only what type {type} needs")
+            stored.becomes(sent, sent, f"only the required fields of type {type}")
     if central.quick:
         return
     with central.case():
@@ -888,4 +886,4 @@ def zero_values_emitted(central: Central) -> None:
         Stored(central).becomes(body, meant, "an empty source and an empty config")
     with central.case():
         reply = central.list(f"?name={central.name()}")
-        central.same(reply.json, {"integrations": []}, "a list of nothing")
+        central.same(reply.json, {"integrations": []}, "an empty list")

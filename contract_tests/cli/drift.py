@@ -46,12 +46,12 @@ def drift(sources: tuple[str, ...], *, strict: bool, everything: bool, as_contra
     """Compare a published document of Central's API with the contract.
 
     The document is that of the Central at URL (/api/docs/swagger), or of a FILE: Swagger 2.0, OpenAPI 3.0 or 3.1, or
-    the tables of the published reference as HTML or Markdown. Several files make one document.
+    the tables of the published reference as HTML or Markdown. Several files are merged into one document.
     """
     from contract_tests.drift import comparison, reports
 
     if chosen["since"] and not re.fullmatch(r"[0-9]+\.[0-9]+", chosen["since"]):
-        raise click.BadParameter(f"{chosen['since']!r} is no release such as 5.1", param_hint="--since")
+        raise click.BadParameter(f"{chosen['since']!r} is not a release such as 5.1", param_hint="--since")
     files = requested(chosen)
     since, version = chosen.pop("since") or "", chosen.pop("central_version")
     document, reported = _document(sources, chosen)

@@ -45,7 +45,7 @@ LAST_REPORT = "last-report.json"
 
 
 class _Commands(click.Group):
-    """Commands that end with one line and exit status 2 if they cannot do their work, or 130 if interrupted.
+    """Commands that end with one line and exit status 2 if they cannot proceed, or 130 if interrupted.
 
     Click's own status, 1, would mean that the target failed.
     """
@@ -107,14 +107,13 @@ Examples:
     "--run-id",
     metavar="NAME",
     callback=run_id,
-    help="Run name, part of every name it creates: lower-case letters and digits  [default: random]",
+    help="Id of the run, part of every name it creates: lower-case letters and digits  [default: random]",
 )
 @report_options
 def check(url: str | None, **chosen: Any) -> None:
     """Check the server at URL. Without URL, start a mock and check that.
 
-    The mock has tokens of its own and ignores those in the environment; --central-version and --managed configure it,
-    too.
+    The mock has its own tokens and ignores those in the environment. --central-version and --managed also configure it.
     """
     state_dir = chosen["state_dir"]
     try:
@@ -250,7 +249,7 @@ def explain(check_id: str) -> None:
     short_help="Replay a reported failure.",
     epilog="""\b
 Exit status: 1 the check still fails, 0 it no longer fails, 2 there is no such
-failure, 125 it could not be judged (`git bisect run` then tries another commit).
+failure, 125 it could not be judged (`git bisect run` skips the commit).
 \b
 Examples:
   central-contract replay report.json name-unique
@@ -260,7 +259,7 @@ Examples:
 )
 @click.argument("report", type=FILE)
 @click.argument("failure")
-@click.option("--url", metavar="URL", help="Target  [default: the one in the report]")
+@click.option("--url", metavar="URL", help="Target  [default: from the report]")
 @click.option("--script", is_flag=True, help="Only print the requests that lead to the failure, as curl commands.")
 @target_options
 @credential_options
@@ -337,7 +336,7 @@ def compare(
             two = replace(two, credentials=Credentials(admin=other))
         comparison = compare(one, two)
     if not comparison.compared:
-        raise HarnessError("both servers were sent no request in common, so nothing was compared")
+        raise HarnessError("no request was sent to both servers, so nothing was compared")
     terminal.comparison(comparison, one.url, two.url)
     sys.exit(bool(comparison.differences))
 
@@ -355,7 +354,7 @@ Examples:
 @click.option("--orphans", is_flag=True, help="Also delete leftovers of runs that have no ledger in --state-dir.")
 @time_option(
     "--older-than",
-    "With --orphans: only runs that began this long ago; younger ones may still be running.",
+    "With --orphans: only runs that began at least this long ago; others may still be running.",
     "1h",
     show_default=True,
 )
@@ -364,7 +363,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     """Delete integrations that earlier runs left at URL, using their ledgers in --state-dir.
 
     An integration is deleted only if it still has the name of the run. Leftovers of runs without a ledger here are
-    recognised by name and listed. Exit status: 0 nothing of a ledger is left, 1 something is left,
+    recognised by name and listed. Exit status: 0 no leftovers of a ledger remain, 1 some remain,
     2 the target could not be reached.
     """
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
@@ -374,7 +373,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     for name in cleaned.not_ours:
         click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
     if cleaned.left:
-        raise click.ClickException(f"still there: {', '.join(cleaned.left)}")
+        raise click.ClickException(f"could not be deleted: {', '.join(cleaned.left)}")
     all_orphans = find_orphans(options)
     if all_orphans is None:
         raise HarnessError(f"{options.url} does not return its list of integrations")
@@ -385,21 +384,21 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
         click.echo(_orphans_message(len(all_orphans), options.url))
         return
     if not old:
-        young = f" ({len(all_orphans)} are from younger runs or runs of unknown age)" if all_orphans else ""
+        young = f"; {len(all_orphans)} from later runs or runs of unknown age" if all_orphans else ""
         click.echo(f"No leftovers of runs that began {older_than / 60:g} minutes ago or earlier{young}.")
         return
     if not yes:
         click.confirm(f"Delete these {len(old)}?", abort=True)
     if left := remove_orphans(options, old):
-        raise click.ClickException(f"still there: {', '.join(left)}")
-    click.echo(f"Deleted {len(old)}.")
+        raise click.ClickException(f"could not be deleted: {', '.join(left)}")
+    click.echo(f"Leftovers deleted: {len(old)}.")
 
 
 def _orphans_message(count: int, url: str) -> str:
     if not count:
         return "No leftovers of earlier runs."
     return (
-        f"No leftovers of the runs in --state-dir. The {count} above have names of runs without a ledger there; "
+        f"No leftovers of the runs in --state-dir. The {count} above belong to runs without a ledger there; "
         f"`central-contract clean {url} --orphans` deletes those of finished runs."
     )
 

@@ -80,8 +80,8 @@ class _Judging:
     context_settings={"show_default": True},
     short_help="Check recorded traffic: a HAR, a request journal, fixtures.",
     epilog="""\b
-Exit status: 0 nothing is wrong, 1 Central is not as the contract says,
-2 the file could not be read, 3 nothing in it could be judged.
+Exit status: 0 nothing is wrong, 1 an answer violates the contract,
+2 the file could not be read, 3 no request in it could be judged.
 \b
 Examples:
   central-contract audit traffic.har
@@ -95,7 +95,7 @@ Examples:
 def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     """Check the requests and answers of the image-integration API in FILE; nothing is sent.
 
-    FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), what the mock answers to
+    FILE is a HAR (of a browser, Charles, mitmproxy or `central-contract proxy`), the mock's answer to
     `GET /__admin/requests`, or JSON Lines of fixtures.
     """
     from contract_tests.engine.exchange import COLLECTION
@@ -124,8 +124,8 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
     short_help="Check live traffic between clients and a Central.",
     epilog="""\b
 Ctrl-C or SIGTERM ends it: it prints the verdict and writes the reports.
-Exit status: 0 nothing was wrong, 1 Central is not as the contract says,
-2 it could not start, 3 nothing came that could be judged.
+Exit status: 0 nothing was wrong, 1 an answer violates the contract,
+2 it could not start, 3 no request could be judged.
 \b
 Examples:
   central-contract proxy https://central.example.com --port 8443 --tls
@@ -166,8 +166,8 @@ def proxy(
 ) -> None:
     """Forward requests to the Central at URL, and check those of the image-integration API.
 
-    Every path is forwarded unchanged, with streams, redirects and credentials. Nothing is stored, except by --har,
-    which leaves credentials out.
+    Every path is forwarded unchanged, with streams, redirects and credentials. Only --har stores traffic, without
+    credentials.
     """
     from contract_tests.traffic.har import Writer
     from contract_tests.traffic.proxy import JudgeThread, serve
@@ -202,7 +202,7 @@ def proxy(
         serve(settings, address, port, thread.take, tls=files, announce=partial(_announce, own_url, url))
         judge = thread.close()
         if thread.error:
-            raise HarnessError(f"not every exchange was judged and kept: {thread.error}")
+            raise HarnessError(f"some exchanges were not judged or not kept: {thread.error}")
         if writer is not None:
             writer.version = judge.version
     sys.exit(judging.conclude(judge, url))

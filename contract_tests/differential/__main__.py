@@ -29,16 +29,21 @@ _MOCK_AUTHORIZATION = "Bearer mock-admin-token"
 
 @click.command()
 @click.argument("urls", nargs=-1, required=True, metavar="URL [URL]")
-@click.option("--conversations", "spoken", default=1000, show_default=True, help="Conversations to play.")
-@click.option("--raw", default=500, show_default=True, help="Raw HTTP requests to send.")
-@click.option("--races", "raced", default=10, show_default=True, help="Rounds of each race.")
-@click.option("--seed", default="1", show_default=True, help="Equal seeds play equal requests.")
-@click.option("--seconds", type=float, help="End after so many seconds, whatever is left to play.")
-@click.option("--workers", default=2, show_default=True, help="Conversations at once.")
-@click.option("--token-variable", default="ROX_API_TOKEN", show_default=True, help="Holds the token of the last URL.")
+@click.option("--conversations", "spoken", default=1000, show_default=True, help="Number of conversations.")
+@click.option("--raw", default=500, show_default=True, help="Number of raw HTTP requests.")
+@click.option("--races", "raced", default=10, show_default=True, help="Number of rounds of each race.")
+@click.option("--seed", default="1", show_default=True, help="Seed of the requests; the same seed repeats them.")
+@click.option("--seconds", type=float, help="Time limit in seconds.")
+@click.option("--workers", default=2, show_default=True, help="Number of parallel conversations.")
+@click.option(
+    "--token-variable",
+    default="ROX_API_TOKEN",
+    show_default=True,
+    help="Environment variable with the token of the last URL.",
+)
 @click.option("--insecure", is_flag=True, help="Trust any certificate.")
 @click.option("--allow-writes", is_flag=True, help="Allow writes to targets that are not on loopback.")
-@click.option("--release", help="The release that the mock plays where only one URL is given.")
+@click.option("--release", help="Release of the mock that is started if only one URL is given.")
 def main(
     urls: tuple[str, ...],
     *,
@@ -78,7 +83,7 @@ def main(
     redaction = Redaction([authorization])
     for line in classes.lines():
         click.echo(printable(redaction.text(line)))
-    click.echo(f"{counted}: {len(classes.found)} classes of differences")
+    click.echo(f"{counted}: classes of differences: {len(classes.found)}")
     sys.exit(1 if classes.found else 0)
 
 

@@ -1,7 +1,7 @@
 """Differences between a document and the contract in their image-integration operations and schemas.
 
-Only the meaning counts: names of schemas, the order of keys, references and descriptions do not matter, except that a
-name which generated clients use is a harmless difference.
+Only the meaning counts, not names of schemas, order, references or descriptions. But a different name that generated
+clients use is a harmless difference.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from mock_server.contract.tables import Contract
 NEW, LOST, CHANGED, UNSAID = "new", "lost", "changed", "unsaid"
 """Kinds: only in the document; only in the contract; different; or in the contract while the document is silent."""
 KINDS: Mapping[str, str] = {
-    NEW: "The document has what the contract does not",
-    LOST: "The document lost what the contract has",
-    CHANGED: "The document describes it differently",
-    UNSAID: "The document does not say what the contract says",
+    NEW: "New in the document",
+    LOST: "Missing in the document",
+    CHANGED: "Different in the document",
+    UNSAID: "Not specified by the document",
 }
 
 REQUEST, ANSWER = "request", "answer"
@@ -32,7 +32,7 @@ _LIMITS = (
 )
 _OF_INT32 = {"minimum": -(2**31), "maximum": 2**31 - 1}
 _DEEPEST = 20
-"""Greatest nesting of messages."""
+"""Maximum nesting of messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +88,13 @@ class Drift:
         """The verdict in one line."""
         said = f"{self.name} and the contract of {self.release}"
         if self.breaking or self.harmless:
-            what = f"differ in {len(self.breaking)} breaking and {len(self.harmless)} harmless places"
+            what = f"differ: {len(self.breaking)} breaking, {len(self.harmless)} harmless"
         elif self.gaps:
-            what = "do not differ in what could be compared"
+            what = "agree as far as they could be compared"
         else:
-            what = "say the same"
+            what = "agree"
         silent = len(self.of(UNSAID))
-        return f"{said} {what}{f'; the document leaves {silent} things unsaid' if silent else ''}"
+        return f"{said} {what}{f'; not specified by the document: {silent}' if silent else ''}"
 
     def status(self, *, strict: bool = False) -> int:
         """Return the exit status: 1 for breaking differences (`strict`: for any), 3 if not all could be compared."""
@@ -110,7 +110,7 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     try:
         return _compare(document, contract, name, since)
     except RecursionError:
-        raise HarnessError(f"{name}: nests too deep to be compared") from None
+        raise HarnessError(f"{name}: is nested too deeply to be compared") from None
 
 
 def _compare(document: Node, contract: Contract, name: str, since: str) -> Drift:
@@ -122,7 +122,7 @@ def _compare(document: Node, contract: Contract, name: str, since: str) -> Drift
         for route in dict.fromkeys([*mine, *other]):
             comparison.operations(mine.get(route), other.get(route))
     elif not comparison.schemas_by_name():
-        raise HarnessError(f"{name}: says nothing of {collection}; is it the document of a Central?")
+        raise HarnessError(f"{name}: does not describe {collection}; is it the document of a Central?")
     gaps = [f"{each} is not in the document" for each in sorted(theirs.gaps)]
     gaps += [] if other else ["the document has no operations"]
     return Drift(name, str(contract.release), tuple(comparison.found.values()), tuple(gaps))
@@ -165,7 +165,7 @@ class _Comparison:
 
     def _ids(self, ours: Operation, theirs: Operation) -> None:
         if theirs.id and theirs.id != ours.id:
-            text = "has another operationId, from which clients are generated"
+            text = "has another operationId, which generated clients use"
             self.add(self.operation, CHANGED, text, contract=ours.id, document=theirs.id)
         if theirs.deprecated and not ours.deprecated:
             self.add(self.operation, CHANGED, "is deprecated")
@@ -189,7 +189,7 @@ class _Comparison:
             needed = " and required" if theirs.required else ""
             self.add(self.operation, NEW, f"{what} is new{needed}", breaking=theirs.required, patch=patch)
         elif theirs is None:
-            if ours.place != "path":  # a path shows by itself that it has a parameter
+            if ours.place != "path":  # the path itself shows its parameters
                 self.add(self.operation, LOST, f"{what} is not in the document", breaking=True)
         else:
             if theirs.required != ours.required:
@@ -222,7 +222,7 @@ class _Comparison:
             if mine is None:
                 assert other is not None
                 patch = self._at(ours, {"responses": {status: self._answer_patch(status, other) | self._mark()}})
-                self.add(self.operation, NEW, f"answers {status}, too", breaking=success, patch=patch)
+                self.add(self.operation, NEW, f"can also answer {status}", breaking=success, patch=patch)
             elif other is None:
                 if status == "default" or ("default" in theirs.responses and not success):
                     silent.append(status)
@@ -268,10 +268,10 @@ class _Comparison:
             return  # a schema that the document lacks cannot be compared
         if other is None:
             if ours.type:
-                self.add(place, UNSAID, "the document does not say what it looks like")
+                self.add(place, UNSAID, "the document does not specify its schema")
             return
         if names and ours.name and theirs.name and ours.name.casefold() != theirs.name.casefold():
-            self.add(ours.name, CHANGED, f"is called {theirs.name}, from which clients are generated")
+            self.add(ours.name, CHANGED, f"is called {theirs.name}, which generated clients use")
         if not self._types(place, ours, theirs, side):
             return
         self._limits(place, ours, theirs, side)
@@ -288,7 +288,7 @@ class _Comparison:
         kinds = [_kind(ours), _kind(theirs)]
         if kinds[0] != kinds[1]:
             if not kinds[1] and not theirs.node:
-                self.add(place, UNSAID, f"is {kinds[0]}; the document says no type")
+                self.add(place, UNSAID, f"is {kinds[0]}; the document specifies no type")
             elif not (ours.enum and theirs.enum):
                 self.add(place, CHANGED, f"is {kinds[1] or 'anything'}, not {kinds[0] or 'anything'}", breaking=True,
                          contract=kinds[0], document=kinds[1])  # fmt: skip
@@ -296,14 +296,14 @@ class _Comparison:
         if theirs.nullable and not ours.nullable:
             self.add(place, CHANGED, "may be null", breaking=side == ANSWER)
         elif ours.nullable and not theirs.nullable:
-            self.add(place, UNSAID, "may be null; the document does not say so")
+            self.add(place, UNSAID, "may be null; the document does not specify this")
         if theirs.node.get("deprecated") and not ours.node.get("deprecated"):
             self.add(place, CHANGED, "is deprecated")
         return True
 
     def _enums(self, place: str, ours: Shape, theirs: Shape, side: str) -> None:
         if not theirs.enum:
-            self.add(place, UNSAID, f"is one of {', '.join(ours.enum)}; the document does not say so")
+            self.add(place, UNSAID, f"is one of {', '.join(ours.enum)}; the document does not specify this")
             return
         if not ours.enum:
             self.add(place, CHANGED, f"is one of {', '.join(theirs.enum)} only", breaking=side == REQUEST)
@@ -326,7 +326,7 @@ class _Comparison:
                 values = {"contract": "" if mine is None else str(mine), "document": str(other)}
                 self.add(place, CHANGED, f"has the limit {key} {other}", breaking=side == REQUEST, **values)
             elif mine is not None and other is None and mine != _OF_INT32.get(key):
-                self.add(place, UNSAID, f"has the limit {key} {mine}; the document does not say so")
+                self.add(place, UNSAID, f"has the limit {key} {mine}; the document does not specify this")
 
     def _fields(
         self, place: str, ours: Shape, theirs: Shape, side: str, bound: Iterable[str], depth: int, *, names: bool
@@ -350,7 +350,7 @@ class _Comparison:
                 if needed and name not in ours.required:
                     self.add(at, CHANGED, "is required", breaking=side == REQUEST)
                 elif name in ours.required and not needed:
-                    self.add(at, UNSAID, "is required; the document does not say so")
+                    self.add(at, UNSAID, "is required; the document does not specify this")
                 deeper = [rest for each in bound for first, _, rest in (each.partition("."),) if first == name and rest]
                 self.shapes(at, mine[name], others[name], side, bound=deeper,
                             names=names and not deeper, depth=depth + 1)  # fmt: skip

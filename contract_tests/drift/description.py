@@ -15,13 +15,13 @@ Node = Mapping[str, Any]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _SHAPE_OF_A_PARAMETER = ("type", "format", "enum", "items", "schema")
 _DEEPEST = 30
-"""Greatest number of references that lead to further references."""
+"""Maximum length of a chain of references."""
 
 _MISSING = "$missing"
-"""Our keyword for a reference that leads nowhere."""
+"""Keyword of this module for a reference to a missing part."""
 
 _MOST_PARTS = 1000
-"""Greatest number of schemas combined into one: with `allOf` their number can double with each reference."""
+"""Maximum number of schemas combined into one; with `allOf` their number can double with each reference."""
 
 Route = tuple[str, str]
 """A method, and a path whose parameters have no names."""
@@ -106,7 +106,7 @@ class Description:
     def __init__(self, document: Node) -> None:
         self.document = document
         self.gaps: set[str] = set()
-        """References that lead nowhere."""
+        """References to missing parts."""
 
     @cached_property
     def schemas(self) -> Mapping[str, Node]:

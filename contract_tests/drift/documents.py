@@ -13,7 +13,7 @@ from contract_tests.engine.failures import HarnessError
 PUBLISHED = "/api/docs/swagger"
 """The path at which a Central publishes its document, Swagger 2.0 of all services."""
 MOST = 32 * 2**20
-"""Greatest size of a document in bytes; that of Central 4.11 has 2 MB."""
+"""Maximum size of a document in bytes; Central 4.11's has 2 MB."""
 
 _MARKDOWN = re.compile(r"^#+ |^\|.*\|$", re.MULTILINE)
 """A heading or a row of a table."""
@@ -30,7 +30,7 @@ def parse(content: bytes, name: str) -> Node:
     try:
         text = content.decode(json.detect_encoding(content)).removeprefix("\ufeff")
     except UnicodeError:
-        raise HarnessError(f"{name}: is no text in UTF-8 or UTF-16") from None
+        raise HarnessError(f"{name}: is not UTF-8 or UTF-16 text") from None
     is_data = text.lstrip().startswith("{") or re.search(r"""^["']?(swagger|openapi)["']?\s*:""", text, re.MULTILINE)
     if text.lstrip().startswith("<") or (not is_data and _MARKDOWN.search(text)):
         found = _parse_page(_blocks(text))
@@ -38,7 +38,7 @@ def parse(content: bytes, name: str) -> Node:
         found = _parse_data(text, name)
     if not isinstance(found, dict) or not ("swagger" in found or "openapi" in found):
         raise HarnessError(
-            f"{name}: is no Swagger 2.0, OpenAPI 3.0 or 3.1, and no page with tables of operations or objects"
+            f"{name}: is not Swagger 2.0, OpenAPI 3.0 or 3.1, or a page with tables of operations or objects"
         )
     return found
 
@@ -54,12 +54,12 @@ def _parse_data(text: str, name: str) -> Any:
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        what = getattr(error, "problem", None) or (str(error).partition("\n")[0] or "it nests too deep")
+        what = getattr(error, "problem", None) or (str(error).partition("\n")[0] or "it is nested too deeply")
         raise HarnessError(f"{name}: cannot be read: {where}{what}") from None
 
 
 def merged(documents: Iterable[Node]) -> Node:
-    """Merge documents, such as a page of operations and one of objects; the first definition of a name counts.
+    """Merge documents, such as a page of operations and one of objects; the first definition of a name wins.
 
     Raises:
         HarnessError: a document contains itself.

@@ -12,7 +12,7 @@ from contract_tests.engine.text import clean, markdown, printable
 
 
 def text(drift: Drift, *, everything: bool = False) -> str:
-    """Return the report for a terminal; unless `everything` is set, only count where the document is silent."""
+    """Return the report for a terminal; without `everything`, only count what the document does not specify."""
     lines: list[str] = []
     for kind, title in KINDS.items():
         found = drift.of(kind)
@@ -99,12 +99,10 @@ def patch(drift: Drift) -> str:
     for each in drift.differences:
         _merge(whole, each.patch)
     if not whole:
-        return "# The document has nothing that the contract does not have.\n"
-    head = [f"# What {printable(drift.name)} has and the contract of {drift.release} does not."]
+        return "# The document adds nothing to the contract.\n"
+    head = [f"# Additions of {printable(drift.name)} to the contract of {drift.release}."]
     if whole.get("components"):
-        head.append(
-            "# A document does not say which fields have what number (`x-proto-number`) or are credentials (`x-scrub`)."
-        )
+        head.append("# Add what no document specifies: field numbers (`x-proto-number`) and credentials (`x-scrub`).")
     return "\n".join(head) + "\n" + yaml.safe_dump(clean(whole), sort_keys=False, width=120, allow_unicode=True)
 
 

@@ -49,7 +49,7 @@ class Central:
         self._history_lock = threading.Lock()
         self.history: list[Exchange] = []
         self.notes: list[str] = []
-        """Observations about the target that are not failures, in sentences."""
+        """Observations about the target that are not failures, as sentences."""
         self._attempts: list[tuple[int, int]] = []
 
     # -- names and credentials --------------------------------------------------------------------
@@ -163,7 +163,7 @@ class Central:
         return self.send("GET", f"{COLLECTION}/{id}", **request)
 
     def list(self, query: str = "", **request: Any) -> Reply:
-        """GET the collection; `query` begins with a question mark."""
+        """GET the collection; `query` starts with "?"."""
         return self.send("GET", COLLECTION + query, **request)
 
     def listed(self) -> dict[str, Body]:
@@ -178,7 +178,7 @@ class Central:
         return self.send("PUT", f"{COLLECTION}/{id}", value=value, **request)
 
     def patch(self, id: str, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
-        """PATCH one integration; `update_password` None leaves the flag out."""
+        """PATCH one integration; `update_password` None omits the flag."""
         return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
 
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
@@ -242,7 +242,7 @@ class Central:
         return self.created_from(body)
 
     def control(self, body: Body) -> None:
-        """Check that the target accepts `body`, so that a refusal of a variant of it has only one reason."""
+        """Check that the target accepts `body`, so that a variant of it can be refused for one reason only."""
         id, _ = self.created_from(body)
         self.remove(id)
 
@@ -255,7 +255,7 @@ class Central:
     def contactless_test(self, type: str) -> None:
         """Check that a test of this type passes without contacting a registry."""
         reply = self.test(self.integration(type))
-        self.taken(reply, f"a test of type {type}")
+        self.ok(reply, f"a test of type {type}")
         self.same(reply.json, {}, "the answer to a test")
 
     def remove(self, id: str) -> None:
@@ -280,7 +280,7 @@ class Central:
         return id, sent
 
     def claim(self, type: str) -> tuple[str, Body] | None:
-        """Take over the kept integration of a type; return its id and the body sent, or None if there is none."""
+        """Take over the kept integration of a type to change it; return its id and the body sent, or None."""
         kept = self.shared.standing.pop(type, None) if self.reuses_integrations else None
         if kept is None:
             return None
@@ -289,12 +289,12 @@ class Central:
         return id, sent
 
     def keep_again(self, id: str, sent: Body, creation: Exchange) -> None:
-        """Keep an integration that the check has claimed, with the body that it has by now."""
+        """Return a claimed integration to the kept ones, with the body that it has now."""
         self.gone(id)
         self.shared.standing[sent["type"]] = id, sent, creation
 
     def gone(self, id: str) -> None:
-        """Forget an integration of the check that was deleted by another request than a DELETE."""
+        """Stop tracking an integration that something other than `delete` has deleted."""
         if id in self._mine:
             self._mine.remove(id)
 
@@ -343,14 +343,15 @@ class Central:
         texts = [text] if isinstance(text, str) else list(text)
         got = {"status": reply.status, "code": reply.object.get("code"), "message": reply.message}
         if reply.status != status or got["code"] != code or not all(part in reply.message for part in texts):
-            raise CheckFailed(what, expected={"status": status, "code": code, "message contains": texts}, got=got)
+            expected = {"status": status, "code": code, "message contains": texts}
+            raise CheckFailed(f"{what} is not refused with Central's error", expected=expected, got=got)
         self.plain_error(reply)
 
     def plain_error(self, reply: Reply) -> None:
-        """Check that an error repeats its message in `error` and has no details; other keys are for error-shape."""
+        """Check that an error repeats its message in `error` and has no details; error-shape checks the other keys."""
         usual = reply.object | {"error": reply.object.get("message"), "details": []}
         if {"error", "message", "details"} <= reply.object.keys() and reply.object != usual:
-            what = "`error` does not repeat `message`, or `details` has what image integrations do not attach"
+            what = "`error` differs from `message`, or `details` is not empty"
             raise CheckFailed(what, expected=usual, got=reply.json, check="error-shape")
 
     def refused_by(self, reply: Reply, rule: str, what: str, **values: object) -> None:
@@ -358,27 +359,27 @@ class Central:
         definition = self.rule(rule)
         self.refused(reply, what, status=definition.status, code=definition.code, text=self.text(rule, **values))
 
-    def taken(self, reply: Reply, what: str, *, need: str | None = None) -> None:
+    def ok(self, reply: Reply, what: str, *, need: str | None = None) -> None:
         """Check that a request was accepted (200).
 
         Raises:
-            CheckFailed: it was not.
-            PreconditionFailed: it was not, and `need` names the check that reports this.
+            CheckFailed: it was refused.
+            PreconditionFailed: it was refused, and `need` names the check that reports this.
         """
         if reply.status != 200:
             if need:
-                raise PreconditionFailed(need, f"{what}: {brief(reply)}")
-            raise CheckFailed(what, expected={"status": 200}, got=brief(reply))
+                raise PreconditionFailed(need, f"{what} was answered {brief(reply)}")
+            raise CheckFailed(f"{what} is not accepted", expected={"status": 200}, got=brief(reply))
 
     def same(self, got: Any, expected: Any, what: str, *, masks: bool = False) -> None:
-        """Check that two values are equal. Unmasked credentials count as different only with `masks`."""
+        """Check that two values are equal; `what` names the value. Unmasked credentials count only with `masks`."""
         if not masks:
             got, expected = (integrations.with_masks(self.contract, each) for each in (got, expected))
         if got != expected:
             raise CheckFailed(what, expected=expected, got=got)
 
     def true(self, holds: bool, what: str, *, expected: Any = None, got: Any = None) -> None:
-        """Fail the check with `what` unless `holds` is true."""
+        """Fail the check unless `holds` is true; `what` says what is wrong otherwise."""
         if not holds:
             raise CheckFailed(what, expected=expected, got=got)
 
@@ -394,7 +395,7 @@ class Central:
     def attempt(self) -> Any:
         """Run a part of a case that must not change anything.
 
-        If it fails, the failure leaves out the other attempts. A failure after them shows them all.
+        If it fails, the failure omits the other attempts. A failure after them shows them all.
         """
         start = len(self.history)
         try:
@@ -415,7 +416,7 @@ class Shared:
         self.contract: Contract = contracts.load().at(version)
         """The contract of this release."""
         self.controls: set[str] = set()
-        """Types and steps whose healthy case has passed, so that it is not repeated."""
+        """Types whose valid case was accepted, so that it is not repeated."""
         self.serials: dict[str, int] = {}
         """Last serial number that each check has used in a name or a credential."""
         self.standing: dict[str, tuple[str, Body, Exchange]] = {}

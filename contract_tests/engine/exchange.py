@@ -13,7 +13,7 @@ from mock_server import bounded_http
 
 COLLECTION = "/v1/imageintegrations"
 _DEEPEST = 100
-"""Levels of JSON up to which a value is read; comparisons and reports go into it recursively."""
+"""Maximum depth of JSON that is read, because comparisons and reports are recursive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Reply:
 
     @property
     def integrations(self) -> list[dict[str, Any]] | None:
-        """The integrations of a list, or None if the body is no list of them."""
+        """The integrations of a list, or None if the body is not such a list."""
         items = self.object.get("integrations")
         return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else None
 
@@ -53,7 +53,7 @@ class Reply:
     def message(self) -> str:
         """The message of an error body, or ""."""
         message = self.object.get("message")
-        # protobuf-go writes a no-break space in some builds.
+        # Some builds of protobuf-go write a no-break space.
         return message.replace("\u00a0", " ") if isinstance(message, str) else ""
 
 

@@ -89,4 +89,4 @@ class Failure:
     about: tuple[str, ...] = ()
     """Ids of the list items that show the fault."""
     like: str = ""
-    """The check that reports the same symptom at length, or "" if this failure stands for itself."""
+    """The check that reports the same symptom in detail, or "" if this failure is not grouped."""

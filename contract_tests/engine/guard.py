@@ -60,8 +60,8 @@ class WriteGuard:
     def check(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> list[str]:
         """Check that a request can change only the run's integrations; return the ids to `prove` before it is sent.
 
-        A server may parse paths leniently, for example with doubled slashes or in another case, so such readings count,
-        too. `headers` are all that will be sent, as one of them can change the method.
+        A server may parse paths leniently, for example with doubled slashes or in another case, so such readings
+        count, too. `headers` are all that will be sent, as one of them can change the method.
 
         Raises:
             OwnershipError: it could change something else, or the run may not write at all.

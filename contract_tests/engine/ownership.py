@@ -26,7 +26,7 @@ PROOF_LASTS = 10.0
 
 _NAME = re.compile(rf"{NAME_PREFIX}-([0-9a-z]{{1,40}})-")
 _ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.:~-]{0,199}")
-"""Ids that every server reads in the same way in a path: without blanks, slashes, escapes or queries."""
+"""Ids that every server reads in the same way in a path: without spaces, slashes, escapes or queries."""
 _TIME = "%Y%m%d%H%M%S"
 
 

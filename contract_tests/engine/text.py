@@ -40,7 +40,7 @@ def printable(text: str) -> str:
     r"""Escape the parts of a target's text that a terminal or a CI service would act on.
 
     These are control characters, terminal escapes, invisible characters and lone surrogates (`\x1b`, `\u202e`), and
-    the commands of CI services: `::` at the start of a line, also after blanks, and `##[` anywhere.
+    the commands of CI services: `::` at the start of a line, even after spaces, and `##[` anywhere.
     """
     escaped = "".join(
         each if each in "\n\t" or (each.isprintable() and not 0xFFFE <= ord(each) <= 0xFFFF) else _escaped(each)

@@ -1,4 +1,4 @@
-"""Run the whole harness against every mutant and write down what it finds.
+"""Run the whole harness against every mutant and record what it finds.
 
     python -m contract_tests.meta_tests.detection --profile quick
     python -m contract_tests.meta_tests.detection --profile default --schemathesis 1 -o docs/reference/detection.md
@@ -34,16 +34,16 @@ from mock_server.settings import Settings
 HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 
 _SECONDS = 60
-"""What schemathesis is given for one mutant."""
+"""Time limit of schemathesis for one mutant."""
 
 MOST_TOLD = 3
-"""Failures that a report of one mutant may tell at length."""
+"""Maximum number of failures that a report should detail for one mutant."""
 
 _SHARES = (50, 90)
-"""Per cent of the mutants that a profile names, to tell how soon they are found."""
+"""Percentiles of the found mutants, for the table of requests and seconds."""
 
 _EXCLUDED = ("positive_data_acceptance", "negative_data_rejection", "unsupported_method")
-"""Checks of schemathesis that take Central's normal behaviour for a fault: a lenient reader, 501 for a wrong method."""
+"""Checks of schemathesis that reject Central's normal behaviour: a lenient decoder, 501 for a wrong method."""
 
 
 def by_harness(name: str, profile: str) -> dict[str, Any]:
@@ -52,13 +52,13 @@ def by_harness(name: str, profile: str) -> dict[str, Any]:
     try:
         with hurried(mutant) as options:
             verdict = verdict_on(mutant, profile=profile, seed=1, **options)
-    except Exception as error:  # noqa: BLE001 (a table with a gap is better than none)
+    except Exception as error:  # noqa: BLE001 (a table with a gap is better than no table)
         return {"named": False, "others": [], "touched": [], "requests": 0, "seconds": 0, "errors": [repr(error)]}
     return asdict(verdict)
 
 
 def by_schemathesis(name: str, baseline: str) -> dict[str, Any]:
-    """Run schemathesis against one mutant; red is what it does not say of a healthy mock."""
+    """Run schemathesis against one mutant; only findings that a healthy mock does not have count."""
     mutant = find(name)
     with serving(Settings(seed=1, mutants=(name,), **{**mutant.settings, "auth": True})) as mock:
         return _schemathesis(mock.url, Path(baseline))
@@ -75,7 +75,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
         )
         started = time.monotonic()
         try:
-            done = subprocess.run(  # noqa: S603 (a command of ours)
+            done = subprocess.run(  # noqa: S603 (a command of this project)
                 command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS * 2, check=False
             )
         except subprocess.TimeoutExpired:
@@ -89,7 +89,7 @@ def _schemathesis(url: str, baseline: Path, *more: str) -> dict[str, Any]:
 
 
 def _baseline(path: Path) -> None:
-    """Let schemathesis write down what it says of a healthy mock."""
+    """Record the findings of schemathesis on a healthy mock."""
     with serving(Settings(seed=1, auth=True)) as mock:
         _schemathesis(mock.url, path, "--baseline-update")
 
@@ -112,28 +112,28 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
     lines = [
         "# What the harness finds",
         "",
-        "Each mutant was checked by one whole run of each profile, seed 1. *Named* means that the check made for the",
-        "mutant failed. Requests and seconds count until the mutant showed, or the whole run if it did not. *Also red*",
-        "lists further checks that failed in the last profile. Mutants that only wait do so for a thirtieth of their",
-        "time here, and the limits of the run shrink with them. `?`: not tried.",
+        "A complete run of each profile, seed 1, checked each mutant. *Named* means that the check for the mutant",
+        "failed. Requests and seconds count until the mutant was found, otherwise to the end of the run. *Also failed*",
+        "lists other checks that failed in the last profile. Mutants that delay answers wait a thirtieth of their",
+        "time here, and the limits of the run are scaled down with them. `?`: not tested.",
         *(_OF_SCHEMATHESIS if other else ()),
         "",
         f"Measured with mock-central {version('mock-central')}: `python -m contract_tests.meta_tests.detection`.",
         "",
         *_totals(mutants, runs, other),
         "",
-        *_row("profile", *(f"{share} % of what it names shows within" for share in _SHARES)),
+        *_row("profile", *(f"{share} % of the named mutants within" for share in _SHARES)),
         *_row(*["---"] * (1 + len(_SHARES))),
         *(line for profile, run in runs.items() for line in _row(profile, *_within(run))),
         "",
-        "*First* is the failure that a report shows first; it is right if it belongs to the check made for the mutant.",
-        "Failures that show the same are reported at length once.",
+        "*First* is the first reported failure; it is right if it is from the mutant's check. Failures with the same",
+        "symptom are detailed once.",
         "",
-        *_row("profile", "first is right", "told at length: median", "most"),
+        *_row("profile", "first is right", "detailed failures: median", "maximum"),
         *_row("---", "---", "---", "---"),
         *(line for profile, run in runs.items() for line in _row(profile, *_first(run))),
         "",
-        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also red", *last),
+        *_row("mutant", "kind", "check", *(f"{each}: requests, seconds" for each in runs), "also failed", *last),
         *_row(*["---"] * (4 + len(runs) + len(last))),
     ]
     for mutant in mutants:
@@ -145,7 +145,7 @@ def table(mutants: Iterable[Mutant], results: dict[str, Any]) -> str:
 
 
 def _told_of(theirs: dict[str, Any] | None) -> str:
-    """Return what schemathesis says of a mutant."""
+    """Return the findings of schemathesis for a mutant."""
     if theirs is None:
         return "?"
     return (theirs["what"] or "red") if theirs["found"] else "-"
@@ -172,7 +172,7 @@ def _shortened(checks: list[str]) -> str:
 
 
 def _totals(mutants: list[Mutant], runs: dict[str, Any], other: dict[str, Any]) -> Iterable[str]:
-    """Return a row for each kind of mutant; counts are of those that were tried."""
+    """Return a row for each kind of mutants, with counts of those that were tested."""
     last = [SCHEMATHESIS] if other else []
     yield from _row("kind", "mutants", *(f"{each}: found, named" for each in runs), *last)
     yield from _row(*["---"] * (2 + len(runs) + len(last)))
@@ -200,7 +200,7 @@ def _first(run: dict[str, Any]) -> list[str]:
 
 
 def wrong_first(run: dict[str, Any]) -> Iterable[str]:
-    """List each mutant whose first failure is another check's, or that has more than three failures at length."""
+    """List each mutant whose first failure is another check's, or that has more than three failures in detail."""
     for name, mutant in all_mutants().items():
         told = run.get(name, {}).get("told", ())
         if told and (told[0] != mutant.check or len(told) > MOST_TOLD):
@@ -221,17 +221,17 @@ def _share(seen: list[dict[str, Any]]) -> str:
 @click.option("--profile", default="default", type=click.Choice(PROFILES), show_default=True)
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
 @click.option(
-    "--schemathesis", "every", type=click.IntRange(1), help="Run schemathesis against every n-th mutant, too."
+    "--schemathesis", "every", type=click.IntRange(1), help="Also run schemathesis against every n-th mutant."
 )
-@click.option("--only-write", is_flag=True, help="Run nothing: write the table of what is kept.")
-@click.option("--mutant", "names", multiple=True, help="Only these mutants, again.")
-@click.option("--workers", default=2, show_default=True, help="Mutants tried at the same time.")
+@click.option("--only-write", is_flag=True, help="Only write the table from stored results.")
+@click.option("--mutant", "names", multiple=True, help="Run only this mutant again; can be repeated.")
+@click.option("--workers", default=2, show_default=True, help="Number of mutants tested in parallel.")
 @click.option(
     "--cache",
     default=Path(".detection.json"),
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where results are kept.",
+    help="File for stored results.",
 )
 def main(
     profile: str,
@@ -276,10 +276,10 @@ def _fill(
     cache: Path,
     again: bool,
 ) -> None:
-    """Run what is not in the results yet, and keep each as it comes."""
+    """Test mutants without a stored result, and store each result at once."""
     kept = results.setdefault(tool, {})
     missing = [each.name for each in mutants if again or kept.get(each.name, {"errors": True}).get("errors")]
-    # Each run leaves some memory behind, in hypothesis and what it imports.
+    # Each run leaks some memory, in hypothesis and its imports.
     with multiprocessing.Pool(workers, maxtasksperchild=25) as pool:
         for count, (name, result) in enumerate(pool.imap_unordered(partial(_named, run), missing), 1):
             kept[name] = result

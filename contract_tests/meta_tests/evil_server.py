@@ -1,4 +1,4 @@
-"""A server that means harm: it echoes credentials, injects, floods and never ends."""
+"""A hostile server: it echoes credentials, injects commands, floods the client and never ends answers."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _credentials(request: bytes) -> str:
 
 
 def _echo(status: bytes) -> Conversation:
-    """Answer everything with an error, or a list, that quotes the credentials in every form, and injects."""
+    """Answer every request with an error or list that quotes the credentials in every encoding and injects commands."""
 
     def answer(sock: socket.socket, request: bytes) -> None:
         sent = _credentials(request)
@@ -138,7 +138,7 @@ EVILS: dict[str, Conversation] = {
 
 
 def after(requests: int, url: str, evil: Conversation) -> Conversation:
-    """Pass so many requests on to another server, then be evil."""
+    """Forward a number of requests to another server, then be hostile."""
     left = [requests]
     to = urlsplit(url)
 

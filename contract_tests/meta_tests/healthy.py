@@ -27,7 +27,7 @@ MANNERS = ("documented", "deployed")
 
 
 def alarms(report: Report, manner: str) -> list[str]:
-    """Return what a run says of a healthy mock that it should not."""
+    """Return the false alarms of a run against a healthy mock."""
     differences = {each.check for each in known.read([known.SHIPPED])} if manner == "deployed" else set()
     found = [f"{each.check} failed: {each.what}" for each in report.failures]
     found += [f"{each.check} ended in an error: {each.reason}" for each in report.results if each.outcome == "error"]
@@ -39,7 +39,7 @@ def alarms(report: Report, manner: str) -> list[str]:
 
 @contextlib.contextmanager
 def busy(processes: int, seconds: float) -> Iterator[None]:
-    """Keep the machine busy while the block runs, and no longer than some seconds."""
+    """Keep the machine busy while the block runs, but at most for some seconds."""
     burners = [multiprocessing.Process(target=_burn, args=(seconds,), daemon=True) for _ in range(processes)]
     for each in burners:
         each.start()
@@ -58,14 +58,14 @@ def _burn(seconds: float) -> None:
 
 
 @click.command()
-@click.option("--quick", default=50, show_default=True, help="Seeds of the quick profile.")
-@click.option("--default", "usual", default=20, show_default=True, help="Seeds of the default profile.")
-@click.option("--deep", default=5, show_default=True, help="Seeds of the deep profile.")
+@click.option("--quick", default=50, show_default=True, help="Number of seeds for the quick profile.")
+@click.option("--default", "usual", default=20, show_default=True, help="Number of seeds for the default profile.")
+@click.option("--deep", default=5, show_default=True, help="Number of seeds for the deep profile.")
 @click.option("--first", default=0, show_default=True, help="The first seed.")
 @click.option("--busy", "processes", default=0, show_default=True, help="Processes that keep the machine busy.")
-@click.option("--seconds", default=3600.0, show_default=True, help="The longest that they do.")
+@click.option("--seconds", default=3600.0, show_default=True, help="Maximum time for which they do so.")
 def main(quick: int, usual: int, deep: int, *, first: int, processes: int, seconds: float) -> None:
-    """Run the harness against healthy mocks; exit with 1 where a run is not green."""
+    """Run the harness against healthy mocks; exit with 1 if a run does not pass."""
     wrong = 0
     tokens = itertools.cycle(range(1, len(ROLES) + 1))
     with busy(processes, seconds):

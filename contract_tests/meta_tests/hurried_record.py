@@ -1,4 +1,4 @@
-"""`mock-central` with a time-out of a second for `record`."""
+"""`mock-central` with a timeout of one second for `record`."""
 
 from mock_server.cli import record
 from mock_server.cli.main import main

@@ -1,4 +1,4 @@
-"""Servers that lie about ids, and that know what nobody else can: whose each integration is.
+"""Servers that lie about ids but know the truth: who owns each integration.
 
 A target plays the mock, and a user beside the harness who creates and deletes integrations. It tells the harness
 lies, and notes every write of the harness that would have reached something that is not the harness's.
@@ -40,17 +40,17 @@ class Asked:
 
     @property
     def is_create(self) -> bool:
-        """It is a POST to the collection."""
+        """Whether it is a POST to the collection."""
         return self.method == "POST" and self.path == COLLECTION
 
     @property
     def id(self) -> str:
-        """The id in the path, "" where there is none."""
+        """The id in the path, or ""."""
         return self.path.removeprefix(f"{COLLECTION}/") if self.path.startswith(f"{COLLECTION}/") else ""
 
 
 class Target:
-    """The mock with a user beside the harness, and a lie. From request `since` on one of `often` answers is a lie."""
+    """The mock with a user besides the harness, and a lie. From request `since`, one in `often` answers is a lie."""
 
     def __init__(self, lie: Lie, *, seed: int = 0, since: int = 0, often: int = 1, user: bool = True) -> None:
         self.lie = lie
@@ -62,11 +62,11 @@ class Target:
         self.writes = 0
         self.lies = 0
         self.violations: list[str] = []
-        """Writes of the harness to what is not its own."""
+        """Writes of the harness to foreign integrations."""
         self.first: list[str] = []
-        """Ids that were there before the harness came."""
+        """Ids that existed before the harness started."""
         self.of_others: dict[str, Json] = {}
-        """What there is beside the harness, as it was made."""
+        """The user's integrations as created."""
         self.of_harness: dict[str, None] = {}
         self.cache: dict[str, wsgi.Answer] = {}
         self.generation = 0
@@ -75,7 +75,7 @@ class Target:
         self.start()
 
     def start(self) -> None:
-        """Start the server, or start it again: it forgets everything, and gives the same ids again."""
+        """Start or restart the server: it forgets everything, and assigns the same ids again."""
         self.app = create_app(Settings(seed=self.seed, control=False))
         self.of_others = {each["id"]: each for each in self.stored()}
         self.first = list(self.of_others)
@@ -84,7 +84,7 @@ class Target:
             self.user_creates()
 
     def restart_for_user(self) -> None:
-        """Start again, and let a user get the ids that the harness had: all connections break."""
+        """Restart, break all connections, and give the harness's ids to a user."""
         self.generation += 1
         self.start()
         for _ in range(60):
@@ -98,7 +98,7 @@ class Target:
         return wsgi.ask(self.app, wsgi.environ(method, path, body, {"Accept": "application/json"}))
 
     def stored(self) -> list[Json]:
-        """Return what there is."""
+        """Return all integrations."""
         found: list[Json] = json.loads(self.ask("GET", COLLECTION).body)["integrations"]
         return found
 
@@ -114,17 +114,17 @@ class Target:
 
     @property
     def foreign(self) -> set[str]:
-        """Ids of what there is and is not the harness's."""
+        """Ids of existing integrations that the harness does not own."""
         return {each["id"] for each in self.stored()} - self.of_harness.keys()
 
     def damage(self) -> list[str]:
-        """Return what the harness has done to what is not its own: writes to it, changes, losses."""
+        """Return what the harness did to foreign integrations: writes, changes, losses."""
         there = {each["id"]: each for each in self.stored()}
         changed = [each["name"] for id, each in self.of_others.items() if there.get(id) != each]
         return [*self.violations, *(f"{name} is changed or gone" for name in changed)]
 
     def left(self) -> list[str]:
-        """Return the names of what the harness has left."""
+        """Return the names of the harness's leftovers."""
         return [each["name"] for each in self.stored() if each["id"] in self.of_harness]
 
     # -- answering --------------------------------------------------------------------------------
@@ -179,21 +179,21 @@ def honest(_target: Target, _asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
 
 
 def creates_answer_first_ids(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer a create with the id of an integration that was there before."""
+    """Answer a create with the id of an older integration."""
     if not asked.is_create or answer.status != 200:
         return answer
     return _changed(answer, lambda value: value | {"id": target.draw.choice(target.first)})
 
 
 def creates_answer_user_ids(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer a create with the id of what a user has created a moment ago."""
+    """Answer a create with the id of an integration that a user has just created."""
     if not asked.is_create or answer.status != 200:
         return answer
     return _changed(answer, lambda value: value | {"id": target.user_creates()})
 
 
 def creates_answer_paths(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer a create with what leads to somebody's integration when it stands in a path."""
+    """Answer a create with an id that leads to a foreign integration when used in a path."""
     id = target.draw.choice(target.first)
     odd = target.draw.choice(
         (f"x/../{id}", f"{id}?x=1", f"{id}#x", id.upper(), f"%{ord(id[0]):02x}{id[1:]}", f"./{id}")
@@ -202,7 +202,7 @@ def creates_answer_paths(target: Target, asked: Asked, answer: wsgi.Answer) -> w
 
 
 def lists_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """List what is not the harness's under a name of its run."""
+    """List foreign integrations with a name of the run."""
     run = _run_of(target)
     if asked.path != COLLECTION or asked.method != "GET" or run is None:
         return answer
@@ -210,7 +210,7 @@ def lists_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsg
 
 
 def reads_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """List and read what was there before under a name of the harness's run."""
+    """Show older integrations in lists and reads with a name of the run."""
     run = _run_of(target)
     if asked.method != "GET" or not asked.path.startswith(COLLECTION) or run is None:
         return answer
@@ -218,7 +218,7 @@ def reads_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsg
 
 
 def reads_new_ones_under_prefix(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer creates with what a user has created a moment ago, and read it, but not list it, as the harness's."""
+    """Answer creates with an integration that a user has just created; reads, but not lists, show it as the run's."""
     run = _run_of(target)
     if asked.method == "GET" and asked.id in target.foreign and run is not None:
         return _changed(answer, lambda value: value | {"name": f"{run}mine"})
@@ -242,7 +242,7 @@ def _renamed(target: Target, run: str, value: Json, only: set[str] | None = None
 
 
 def swaps_ids(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Swap the ids of one integration of the harness and one of somebody else in every read."""
+    """Swap the ids of an integration of the harness and a foreign one in every read."""
     foreign = target.foreign
     if asked.method != "GET" or not target.of_harness or not foreign:
         return answer
@@ -255,7 +255,7 @@ def swaps_ids(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
 
 
 def answers_from_cache(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer reads and creates with what was answered before, whoever asked."""
+    """Answer reads and creates from a cache that ignores the request."""
     key = f"{asked.method} {asked.path if asked.method == 'GET' else COLLECTION}"
     if asked.method not in ("GET", "POST") or (asked.method == "POST" and not asked.is_create):
         return answer
@@ -269,7 +269,7 @@ def answers_from_cache(target: Target, asked: Asked, answer: wsgi.Answer) -> wsg
 
 
 def hides_reads(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer creates with somebody's id, and reads of it with 404."""
+    """Answer creates with a foreign id, and reads of it with 404."""
     if asked.is_create and answer.status == 200:
         return _changed(answer, lambda value: value | {"id": target.user_creates()})
     missing = target.ask("GET", f"{COLLECTION}/00000000-0000-4000-8000-000000000000")
@@ -277,7 +277,7 @@ def hides_reads(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answe
 
 
 def restarts(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Start again with the ids of the first start, which a user then gets."""
+    """Restart with the ids of the first start, which a user then gets."""
     if asked.method == "GET" and target.draw.random() < 0.02:
         target.restart_for_user()
         return target.ask("GET", asked.path)
@@ -285,12 +285,12 @@ def restarts(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
 
 
 def lists_a_page(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """List the first five integrations only, whatever was there before among the others."""
+    """List only the first five integrations."""
     return _listing(asked, answer, lambda items: items[:5])
 
 
 def lists_some(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Leave integrations out of lists now and then, and put the others in another order."""
+    """Sometimes omit integrations from lists, and reorder the others."""
     return _listing(asked, answer, lambda items: target.draw.sample(items, len(items) - len(items) // 4))
 
 
@@ -301,7 +301,7 @@ def _listing(asked: Asked, answer: wsgi.Answer, change: Callable[[list[Json]], l
 
 
 def reads_another(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer a read of what is the harness's with somebody's integration, under its own id or the one asked for."""
+    """Answer a read of the harness's integration with a foreign one, under either id."""
     if asked.method != "GET" or asked.id not in target.of_harness or answer.status != 200:
         return answer
     other = target.ask("GET", f"{COLLECTION}/{target.draw.choice(sorted(target.foreign))}")
@@ -309,7 +309,7 @@ def reads_another(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Ans
 
 
 def names_in_capitals(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Show every name in capitals."""
+    """Show every name in upper case."""
     if asked.method != "GET" or answer.status != 200:
         return answer
 
@@ -327,14 +327,14 @@ def names_in_capitals(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsg
 
 
 def ids_are_numbers(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer a create with a number, or a list, for an id."""
+    """Answer a create with a number or a list as the id."""
     if not asked.is_create or answer.status != 200:
         return answer
     return _changed(answer, lambda value: value | {"id": int(value["id"][0], 16) or [value["id"]]})
 
 
 def redirects(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Send a client on to somebody's integration, with the method and the body that it sent."""
+    """Redirect a client to a foreign integration, with the same method and body."""
     if not asked.id:
         return answer
     there = f"{COLLECTION}/{target.draw.choice(target.first)}"
@@ -367,7 +367,7 @@ LIES: dict[str, tuple[Lie, tuple[int, int]]] = {
 
 
 def target_of(name: str, seed: int) -> Target:
-    """Return a target that tells a lie."""
+    """Return a target with this lie."""
     lie, (since, often) = LIES[name]
     draw = random.Random(seed)
     return Target(lie, seed=seed, since=draw.randrange(since) if since > 1 else 0, often=often)
@@ -381,12 +381,12 @@ def answering(target: Target) -> Iterator[str]:
         protocol_version = "HTTP/1.1"
 
         def setup(self) -> None:
-            """Remember which server the connection is to."""
+            """Remember the server of the connection."""
             super().setup()
             self.generation = target.generation
 
         def run_wsgi(self) -> None:
-            """Answer, unless the server has started again since the connection was made."""
+            """Answer, unless the server has restarted since the connection was opened."""
             if self.generation == target.generation:
                 super().run_wsgi()
             self.close_connection = self.close_connection or self.generation != target.generation

@@ -1,4 +1,4 @@
-"""One run of the harness against one mock of this process, and what it says of a mutant."""
+"""One run of the harness against a mock in this process, and its result for a mutant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
 ALWAYS_THERE = (*OBSERVED, UNTOUCHED)
-"""Checks that every run reports, whichever were chosen."""
+"""Checks that every run reports, whatever --only selects."""
 
 RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "create-answer-in-clear": {"no_known": ("create-answer-in-clear",)},
@@ -34,41 +34,41 @@ RUN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "scanner-v4-not-deleted": {"disposable": True},
     "scanner-v4-stays": {"disposable": True},
 }
-"""What a run has to be allowed for a check to be made."""
+"""Options that a check needs to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a run says of a mutant."""
+    """The result of a run for a mutant."""
 
     named: bool
-    """The check that the mutant is for has failed."""
+    """Whether the mutant's check failed."""
     others: tuple[str, ...]
-    """Checks that have failed besides, and that the mutant does not touch."""
+    """Other failed checks that the mutant should not affect."""
     touched: tuple[str, ...]
-    """Checks that have failed besides, and may."""
+    """Other failed checks that the mutant may affect."""
     requests: int
-    """How many the run had sent when the mutant had shown: all of them where no request shows it."""
+    """Number of requests until the mutant was found; all of them if no request shows it."""
     seconds: float
-    """How long it had taken by then."""
+    """Seconds until then."""
     errors: tuple[str, ...] = ()
     """Checks that ended in an error of the harness."""
     told: tuple[str, ...] = ()
-    """Checks whose failures a report tells at length, in its order."""
+    """Checks whose failures a report details, in its order."""
 
     @property
     def first(self) -> str:
-        """The check that a report names first, "" where the run is green."""
+        """The check that a report names first, or "" if the run passed."""
         return self.told[0] if self.told else ""
 
     @property
     def found(self) -> bool:
-        """The run is red."""
+        """Whether the run failed."""
         return bool(self.named or self.others or self.touched)
 
 
 def credentials_of(settings: Settings) -> Credentials:
-    """Return credentials of every kind for a mock that asks for them, none for another."""
+    """Return credentials of every role for a mock that requires them, otherwise none."""
     known = settings.credentials
     return (
         Credentials(
@@ -87,7 +87,7 @@ _CHANGE = "a-change-of-a-test"
 
 @contextmanager
 def _changed(settings: Settings, change: Callable[[Instance], None] | None) -> Iterator[Settings]:
-    """Let a change be made to the mock as if it were a mutant, with the settings that come with one."""
+    """Make a change to the mock available as a mutant, with its settings."""
     if change is None:
         yield settings
         return
@@ -107,7 +107,7 @@ def report_on(
     roles: Sequence[str] = ROLES,
     **options: Any,
 ) -> Report:
-    """Run the harness against a mock of its own, to which a change is made before.
+    """Run the harness against a new mock with a change.
 
     `roles` are those that the harness has a token of.
     """
@@ -149,19 +149,19 @@ def verdict_on(
 
 
 TIMED = ("list", "update-read-back", "test-stores-nothing", "name-unique", "long-values-kept")
-"""Checks whose requests are enough to find out what is slow."""
+"""Checks whose requests are sufficient to find slow operations."""
 
 _HURRY = 1 / 30
-"""What a second of a slow mutant takes: the sooner it is over, the more of them are tried."""
+"""Real seconds per simulated second of a slow mutant, so that tests are fast."""
 
 
 def check_of(mutant: Mutant) -> Check | None:
-    """Return the check that shows a mutant, None where every answer may."""
+    """Return the check that finds a mutant, or None if any answer may show it."""
     return all_checks().get(mutant.name if mutant.check in ALWAYS_THERE else mutant.check)
 
 
 def tried(mutant: Mutant) -> Verdict:
-    """Run what is enough to find a mutant: its check and what that one stands on, or a short run of all."""
+    """Run what is sufficient to find a mutant: its check with its prerequisites, or a quick run."""
     check = check_of(mutant)
     if check is None:
         return verdict_on(mutant, profile="quick")
@@ -173,7 +173,7 @@ def tried(mutant: Mutant) -> Verdict:
 
 @contextmanager
 def hurried(mutant: Mutant) -> Iterator[dict[str, Any]]:
-    """Let what is slow be slow in a short time; give the options of a run that looks as close."""
+    """Scale down the delays of a slow mutant; yield options with equally scaled limits."""
     if mutant.check != "response-time":
         yield {}
         return

@@ -1,4 +1,4 @@
-"""A copy of the project that a test may change, run with the packages of the copy."""
+"""A copy of the project that a test may change, and that runs with its own packages."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class ProjectCopy:
         path.write_text(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), "utf-8")
 
     def append(self, name: str, code: str) -> None:
-        """Write code at the end of a module."""
+        """Append code to a module."""
         with (self.folder / name).open("a", encoding="utf-8") as file:
             file.write(code)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Change a place in a module."""
+        """Replace a text in a module."""
         path = self.folder / name
         text = path.read_text("utf-8")
         assert text.count(old) == 1, f"{name} has {text.count(old)} times {old!r}"
@@ -49,7 +49,7 @@ class ProjectCopy:
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run Python in the copy, check that it ends with `status`, and return what it prints."""
-        done = subprocess.run(  # noqa: S603 (our own Python)
+        done = subprocess.run(  # noqa: S603 (this Python)
             [sys.executable, *words],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(self.folder)},
@@ -62,7 +62,7 @@ class ProjectCopy:
         return done.stdout
 
     def check(self, *words: str) -> str:
-        """Check the mock of the copy with its harness."""
+        """Check the copy's mock with the copy's harness."""
         return self.run("-m", "contract_tests", "check", "--quick", "--seed", "7", *words)
 
     def test(self, *words: str) -> str:

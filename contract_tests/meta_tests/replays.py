@@ -1,4 +1,4 @@
-"""Replay a failure of every mutant: against the mutated mock it has to show, against the healthy one to be gone.
+"""Replay a failure of every mutant: it must fail on the mutant, and pass on the healthy mock.
 
     python -m contract_tests.meta_tests.replays              # all of them, minutes
     python -m contract_tests.meta_tests.replays name-unique get-in-clear
@@ -61,9 +61,9 @@ UNTIDY = (
     "update-duplicates",
     "update-new-id",
 )
-"""Mutants that store what they give no id for, or do not delete: no script can tidy up there."""
+"""Mutants that store without returning an id, or do not delete, so that no script can clean up."""
 COUNTING = ("create-every-third-lost", "creates-repeat", "reads-steady", "updates-repeat")
-"""Mutants that count requests, besides those named `every-…`: a script alone does not come to the right one."""
+"""Mutants that count requests, besides those named `every-…`, so that a script alone misses the faulty one."""
 OUT_OF_REACH = ("database-error", "database-error-raw", "scanner-v4-not-deleted")
 """Mutants that no check finds; see test_mutants.py."""
 VARIABLES = ("CENTRAL_TOKEN", "CENTRAL_READ_ONLY_TOKEN", "CENTRAL_NO_ACCESS_TOKEN", "CENTRAL_NO_ROLE_TOKEN")
@@ -71,17 +71,17 @@ VARIABLES = ("CENTRAL_TOKEN", "CENTRAL_READ_ONLY_TOKEN", "CENTRAL_NO_ACCESS_TOKE
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the replay of a mutant's failure said of the mutated and of the healthy mock."""
+    """The results of a replay on the mutant and on the healthy mock."""
 
     mutant: str
     mutated: str
     healthy: str
     script: str = ""
-    """What is wrong with the script of curl, "" for nothing."""
+    """What is wrong with the curl script, or ""."""
 
     @property
     def good(self) -> bool:
-        """Return whether the replay told one from the other, and the script did its part."""
+        """Return whether the replay distinguished the mocks and the script worked."""
         return (self.mutated, self.healthy, self.script) == (replay.SHOWS, replay.GONE, "")
 
 
@@ -97,11 +97,11 @@ def replayed(name: str) -> Outcome:
                 recorded = _recorded(report, options, mutant.check, Path(folder))
             if recorded is None:
                 return Outcome(name, "has no failure", "")
-            with _options(settings, **chosen) as options:  # a mutant may have ruined the first
+            with _options(settings, **chosen) as options:  # a mutant may have damaged the first
                 mutated = replay.run_again(recorded, options).verdict
             with _options(settings, **chosen) as options:
                 script = _script(recorded, options, mutant=name)
-        # What is slow on a healthy mock is not told from a busy machine in a thirtieth of a second.
+        # A thirtieth of a second is too short to distinguish a slow mutant from a busy machine.
         usual = {**recorded.options, "max_response_time": Options("").max_response_time}
         with _options(replace(settings, mutants=()), **chosen) as options:
             healthy = replay.run_again(replace(recorded, options=usual), options).verdict
@@ -122,7 +122,7 @@ def _options(settings: Settings, **more: Any) -> Iterator[Options]:
 
 
 def _chosen(options: Options, mutant: Mutant) -> Options:
-    """Choose what finds a mutant: its check and what that stands on, or a short run of all."""
+    """Choose what finds a mutant: its check with its prerequisites, or a quick run."""
     check = check_of(mutant)
     if check is None:
         return replace(options, profile="quick")
@@ -149,7 +149,7 @@ def _script(recorded: Recorded, options: Options, *, mutant: str) -> str:
     tokens = options.credentials.by_role.values()
     environment = {name: (token or "").partition(" ")[2] for name, token in zip(VARIABLES, tokens, strict=True)}
     lines = curl.sequence(recorded.exchanges, curl.access(options))
-    done = subprocess.run(  # noqa: S603 (a script of ours)
+    done = subprocess.run(  # noqa: S603 (a script of this project)
         ["bash", "-c", "\n".join(lines)],  # noqa: S607 (the bash of the PATH)
         capture_output=True,
         text=True,
@@ -182,9 +182,9 @@ def _listed(options: Options) -> set[str]:
 
 @click.command()
 @click.argument("names", nargs=-1)
-@click.option("--workers", default=2, show_default=True, help="Mutants tried at the same time.")
+@click.option("--workers", default=2, show_default=True, help="Number of mutants tested in parallel.")
 def main(names: Sequence[str], workers: int) -> None:
-    """Replay a failure of each mutant (all, if none is named); exit with 1 if a replay misjudges one."""
+    """Replay a failure of each mutant (default: all); exit with 1 if a replay misjudges one."""
     names = names or [name for name in all_mutants() if name not in OUT_OF_REACH]
     wrong = 0
     with multiprocessing.Pool(workers, maxtasksperchild=25) as pool:
@@ -192,14 +192,14 @@ def main(names: Sequence[str], workers: int) -> None:
             wrong += not outcome.good
             if not outcome.good:
                 click.echo(json.dumps(_shown(outcome)))
-    click.echo(f"{len(names) - wrong} of {len(names)} replays told the mutated mock from the healthy one.")
+    click.echo(f"{len(names) - wrong} of {len(names)} replays distinguished the mutant from the healthy mock.")
     sys.exit(bool(wrong))
 
 
 def _tried(name: str) -> Outcome:
     try:
         return replayed(name)
-    except Exception as error:  # noqa: BLE001 (one that cannot be tried must not end the others)
+    except Exception as error:  # noqa: BLE001 (an error with one mutant must not end the others)
         return Outcome(name, repr(error), "")
 
 

@@ -1,4 +1,4 @@
-"""A budget is spent on the likeliest mutants first: every class of mutant is covered by a small one."""
+"""A small budget runs the most valuable checks first, so that it covers every class of mutants."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ def spent(*mutants: str, **budget: Any) -> Report:
 
 
 @pytest.mark.heavy
-def test_a_small_budget_has_every_quick_check_run() -> None:
+def test_small_budget_runs_every_quick_check() -> None:
     whole = report_on(Settings(), profile="quick", seed=1)
     small = spent(max_requests=830)
     ran = {result.check for result in small.results if result.outcome == "passed"}
@@ -24,22 +24,22 @@ def test_a_small_budget_has_every_quick_check_run() -> None:
     assert small.requests <= 900  # what cleans up, and the reads that it needs first, are never cut
     assert not small.failures
     assert small.exit_code == 3
-    assert any("only in the short form: the budget of 830 requests was used up" in each for each in small.incomplete)
+    assert any("only in their quick form: the budget of 830 requests was used up" in each for each in small.incomplete)
 
 
 @pytest.mark.heavy
-def test_what_the_budget_leaves_out_is_skipped_and_said() -> None:
+def test_checks_beyond_the_budget_are_reported_as_skipped() -> None:
     reasons = {result.reason for result in spent(max_requests=830).results if result.outcome == "skipped"}
     assert "the budget of 830 requests was used up" in reasons
 
 
-def test_the_quick_pass_leaves_nothing_to_the_next_one() -> None:
-    """The integration that the quick pass overwrites must not be taken for one that the check has left."""
+def test_next_pass_does_not_see_the_spare_integration() -> None:
+    """The integration that the quick pass overwrites must not look like a leftover of the check."""
     assert not spent(only=("updates-at-once",), max_requests=2000).failures
 
 
 @pytest.mark.slow
-def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
+def test_sufficient_budget_needs_one_pass() -> None:
     assert spent(time_budget=600).requests < 1.2 * spent().requests
 
 
@@ -54,13 +54,13 @@ def test_a_budget_that_is_enough_is_spent_in_one_pass() -> None:
         ),
     ],
 )
-def test_a_small_budget_finds_a_mutant_of_any_kind(mutant: str) -> None:
+def test_small_budget_finds_mutants_of_every_kind(mutant: str) -> None:
     report = spent(mutant, max_requests=900)
     assert report.exit_code == 1
 
 
 @pytest.mark.heavy
-def test_a_check_that_failed_in_the_quick_pass_is_told_once() -> None:
+def test_failure_in_the_quick_pass_is_reported_once() -> None:
     report = spent("name-unique", max_requests=1500)
     failed = [result.check for result in report.results if result.outcome == "failed"]
     assert failed.count("name-unique") == 1

@@ -1,4 +1,4 @@
-"""The steps of `action.yml`, run as a runner runs them; and what both CI snippets install."""
+"""The steps of `action.yml`, run as by a GitHub runner, and what both CI snippets install."""
 
 import html
 import re
@@ -21,7 +21,7 @@ STEPS: dict[str, Any] = {step["name"]: step for step in ACTION["runs"]["steps"]}
 
 
 class Step:
-    """The step that checks, in a job of its own."""
+    """The check step, in a separate job."""
 
     def __init__(self, folder: Path, url: str, arguments: str, job: str = "contract") -> None:
         tool = folder / "runner/central-contract/bin/central-contract"
@@ -70,7 +70,7 @@ class Step:
     ],
     ids=["passed", "failed", "incomplete", "wrong option", "nothing checked"],
 )
-def test_every_status_has_a_summary(
+def test_every_exit_status_has_a_summary(
     tmp_path: Path, mutants: tuple[str, ...], arguments: str, status: str, summary: str
 ) -> None:
     with serving(Settings(mutants=mutants)) as mock:
@@ -81,19 +81,19 @@ def test_every_status_has_a_summary(
     assert "output.txt" in step.reports
 
 
-def test_a_server_that_does_not_answer_has_a_summary(tmp_path: Path) -> None:
+def test_unreachable_server_has_a_summary(tmp_path: Path) -> None:
     step = Step(tmp_path, "http://127.0.0.1:9", "")
     assert step.output["status"] == "2"
     assert "## http://127.0.0.1:9 could not be checked: " in html.unescape(step.summary)
 
 
-def test_arguments_are_no_patterns(tmp_path: Path) -> None:
+def test_arguments_are_not_expanded_as_patterns(tmp_path: Path) -> None:
     step = Step(tmp_path, "http://127.0.0.1:9", "--only lis*")
     assert "unknown check 'lis*'" in html.unescape(step.summary)
 
 
 @pytest.mark.heavy
-def test_an_artifact_is_named_once(tmp_path: Path) -> None:
+def test_artifact_names_are_unique(tmp_path: Path) -> None:
     names = set()
     for number in (1, 2):
         (tmp_path / str(number)).mkdir()
@@ -102,7 +102,7 @@ def test_an_artifact_is_named_once(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"central-contract-contract-[0-9a-f]{8}", name) for name in names)
 
 
-def test_what_is_installed_is_locked_and_sees_no_token() -> None:
+def test_installation_is_locked_and_sees_no_token() -> None:
     install = STEPS["Install"]
     assert set(install["env"]) == {"ACTION"}
     gitlab = " ".join(yaml.safe_load((ROOT / "docs/gitlab-ci.yml").read_text("utf-8"))["central-contract"]["script"])
@@ -113,7 +113,7 @@ def test_what_is_installed_is_locked_and_sees_no_token() -> None:
         assert "--no-build-isolation" in own
 
 
-def test_the_lock_of_the_harness_is_part_of_that_of_the_tests() -> None:
+def test_harness_lock_is_a_subset_of_the_test_lock() -> None:
     def pins(name: str) -> dict[str, str]:
         text = (ROOT / "requirements" / name).read_text("utf-8")
         return dict(re.findall(r"^([a-z0-9._-]+)==(\S+)", text, re.MULTILINE))

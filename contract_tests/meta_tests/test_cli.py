@@ -47,7 +47,7 @@ def check(url: str, tmp_path: Path, reports: dict[str, Path], *words: str) -> Re
     return run("check", url, "--quick", "--seed", "7", "--state-dir", str(tmp_path / "state"), *options, *words)
 
 
-def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_healthy_mock_passes_and_reports_are_complete(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving() as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS)
     assert result.exit_code == 0, result.output
@@ -59,7 +59,7 @@ def test_a_healthy_mock_is_green_and_the_reports_are_complete(tmp_path: Path, re
     assert {each["check"] for each in value["results"]} | {"verdict"} == {case.attrib["name"] for case in cases}
 
 
-def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_failure_is_reported_with_rule_diff_and_curl_script(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS)
         assert result.exit_code == 1
@@ -70,7 +70,7 @@ def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, 
         (failure,) = failed[0]["failures"]
         for line in failure["curl"]:
             assert line in result.output  # whole, also where the terminal is narrow
-        # The lines send the same again, and the server fails in the same way.
+        # The script sends the same requests, and the server fails in the same way.
         shell = subprocess.run(
             ["bash", "-c", "\n".join(failure["curl"])], capture_output=True, text=True, timeout=60, check=False
         )
@@ -84,7 +84,7 @@ def test_a_mutant_is_told_with_its_rule_a_diff_and_lines_to_run(tmp_path: Path, 
     assert f"The check of {mock.url} failed" in reports["html"].read_text("utf-8")
 
 
-def test_no_secret_of_the_user_reaches_a_report(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_reports_contain_no_secrets(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(auth=True, mutants=("name-unique",))) as mock:
         result = check_with_token(mock.url, tmp_path, reports)
     assert result.exit_code == 1
@@ -124,7 +124,7 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--time-budget", "0s"), "'0s'"),
         (("--max-requests", "1"), "before the first check"),
         (("--run-id", "../elsewhere"), "../elsewhere"),
-        (("--ca-file", __file__), "no certificates"),
+        (("--ca-file", __file__), "no valid certificates"),
         (("http://127.0.0.1:9", "--token-file", os.devnull), "is empty"),
         (("http://127.0.0.1:9", "--token-file", __file__), "does not hold a token"),
         (("http://127.0.0.1:9", "--token-file", sys.executable), "cannot be read as text"),
@@ -136,7 +136,7 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("http://127.0.0.1:9", "--as-deployed"), "--as-deployed"),
     ],
 )
-def test_what_the_harness_cannot_do_is_one_line_and_exit_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
+def test_unusable_arguments_end_with_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
     result = run("check", "--state-dir", str(tmp_path), *words)
     assert result.exit_code == 2, result.output
     assert named in result.output.splitlines()[-1]
@@ -144,7 +144,7 @@ def test_what_the_harness_cannot_do_is_one_line_and_exit_2(tmp_path: Path, words
     assert "not-a-real-password" not in result.output
 
 
-def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
+def test_refused_credentials_give_no_verdict(tmp_path: Path) -> None:
     with serving(Settings(auth=True)) as mock:
         result = run("check", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
     assert result.exit_code == 2
@@ -153,9 +153,7 @@ def test_refused_credentials_are_no_verdict(tmp_path: Path) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
-    workers: str, tmp_path: Path, reports: dict[str, Path]
-) -> None:
+def test_fail_fast_stops_soon_after_the_first_failure(workers: str, tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         whole = check(mock.url, tmp_path, reports, "--workers", workers)
         short = check(mock.url, tmp_path, reports, "--workers", workers, "--fail-fast")
@@ -169,7 +167,7 @@ def test_a_run_that_is_to_fail_fast_sends_little_more_than_shows_the_failure(
 
 
 @pytest.mark.heavy
-def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_fail_fast_ignores_known_differences(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(as_deployed=True)) as mock:
         result = check(mock.url, tmp_path, reports, "--fail-fast")
     assert result.exit_code == 0, result.output
@@ -179,14 +177,14 @@ def test_a_known_difference_does_not_end_a_run_that_is_to_fail_fast(tmp_path: Pa
 
 
 @pytest.mark.parametrize("id", ["", "ci-1", "a/b", "..", "CI", "x" * 41])
-def test_a_run_id_that_could_be_the_beginning_of_another_or_a_path_is_refused(id: str, tmp_path: Path) -> None:
+def test_ambiguous_run_ids_and_paths_are_refused(id: str, tmp_path: Path) -> None:
     result = run("check", "--quick", "--run-id", id, "--state-dir", str(tmp_path))
     assert result.exit_code == 2
     assert "is not 1 to 40 lower-case letters and digits" in result.output
     assert not list(tmp_path.iterdir())
 
 
-def test_missing_credentials_are_asked_for(tmp_path: Path) -> None:
+def test_missing_credentials_are_requested(tmp_path: Path) -> None:
     with serving(Settings(auth=True)) as mock:
         result = run("check", mock.url, "--state-dir", str(tmp_path))
     assert result.exit_code == 2
@@ -203,7 +201,7 @@ def test_missing_credentials_are_asked_for(tmp_path: Path) -> None:
         ('check = "list"\nreason = "x"\nexpires = "2027-06-30"', "2027-06-30"),
     ],
 )
-def test_a_wrong_known_difference_is_told_by_its_place(tmp_path: Path, entry: str, named: str) -> None:
+def test_invalid_known_difference_is_located(tmp_path: Path, entry: str, named: str) -> None:
     file = tmp_path / "known.toml"
     file.write_text(f"[[difference]]\n{entry}\n")
     result = run("check", "--known", str(file), "--state-dir", str(tmp_path / "state"))
@@ -246,7 +244,7 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str
     ],
     ids=["a page", "a login"],
 )
-def test_what_is_no_central_is_asked_after(
+def test_hint_asks_whether_the_target_is_a_central(
     tmp_path: Path, reports: dict[str, Path], status: int, headers: dict[str, str], body: bytes, told: str
 ) -> None:
     with answering(status, headers, body) as url:
@@ -257,7 +255,7 @@ def test_what_is_no_central_is_asked_after(
         assert told in text
 
 
-def test_a_log_is_told_now_and_then_how_far_the_run_is(
+def test_progress_is_logged_from_time_to_time(
     tmp_path: Path, reports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "_SILENCE", 0.0)
@@ -266,7 +264,7 @@ def test_a_log_is_told_now_and_then_how_far_the_run_is(
     assert re.findall(r"^([0-9]) of 3 checks, 0 failed\.$", result.stderr, re.MULTILINE) == ["1", "2", "3"]
 
 
-def test_a_log_does_not_count_known_differences_as_failed(
+def test_progress_does_not_count_known_differences_as_failed(
     tmp_path: Path, reports: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(terminal, "_SILENCE", 0.0)
@@ -280,18 +278,18 @@ def test_a_log_does_not_count_known_differences_as_failed(
 @pytest.mark.parametrize(
     ("also", "told"), [(0, "it is"), (1, "it is (and 1 more time)"), (9, "it is (and 9 more times)")]
 )
-def test_how_often_a_failure_showed_is_told_in_english(also: int, told: str) -> None:
+def test_repetitions_of_a_failure_are_counted_in_english(also: int, told: str) -> None:
     assert what(Failure("list", "it is", also=also)) == told
 
 
-def test_known_differences_that_do_not_show_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_fixed_known_differences_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving() as mock:
         result = check(mock.url, tmp_path, reports, *CHECKS, "--only", "list-order")
     assert result.output.count("FIXED") == 1
     assert re.search(r"FIXED .*: create-answer-in-clear, list-order$", result.output, re.MULTILINE)
 
 
-def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[str, Path]) -> None:
+def test_read_only_credentials_are_reported(tmp_path: Path, reports: dict[str, Path]) -> None:
     with serving(Settings(auth=True)) as mock:
         (tmp_path / "token").write_text("mock-read-only-token")
         result = check(mock.url, tmp_path, reports, *CHECKS, "--token-file", str(tmp_path / "token"))
@@ -301,15 +299,15 @@ def test_credentials_that_may_not_write_are_named(tmp_path: Path, reports: dict[
     assert " failed" not in result.output.splitlines()[-2]
 
 
-def test_nothing_is_forgotten_that_could_not_be_looked_for(tmp_path: Path) -> None:
-    """`clean` with credentials that are refused says so, and keeps the ledger."""
+def test_clean_keeps_the_ledger_if_it_cannot_read_the_list(tmp_path: Path) -> None:
+    """With refused credentials, `clean` fails and keeps the ledger."""
     ledger = tmp_path / "0badc0de.ledger"
     with serving(Settings(auth=True)) as mock:
         lines = ({"run": "0badc0de", "target": mock.url, "pid": 2**22}, {"name": "central-contract-0badc0de-1"})
         ledger.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
         refused = run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="not-a-token")
         assert refused.exit_code == 1
-        assert "still there: integrations of run 0badc0de" in refused.output
+        assert "could not be deleted: integrations of run 0badc0de" in refused.output
         assert ledger.exists()
         assert run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="mock-admin-token").exit_code == 0
     assert not ledger.exists()
@@ -322,7 +320,7 @@ def listed(url: str) -> bytes:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.Signals) -> None:
+def test_interrupted_run_cleans_up_and_reports(tmp_path: Path, sent: signal.Signals) -> None:
     code = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from contract_tests.cli.main import main; main()"
@@ -350,13 +348,13 @@ def test_an_interrupted_run_cleans_up_and_says_so(tmp_path: Path, sent: signal.S
     assert not list(tmp_path.glob("*.ledger"))
 
 
-def test_an_interruption_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interruption_gives_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contract_tests.runner.replay.read", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     result = run("replay", __file__, "create")
     assert (result.exit_code, result.output) == (130, "Interrupted.\n")
 
 
-def test_list_and_explain_know_every_check() -> None:
+def test_list_and_explain_cover_every_check() -> None:
     listed = run("list").output
     for id in all_checks():
         assert f"{id}\t" in listed
@@ -364,7 +362,7 @@ def test_list_and_explain_know_every_check() -> None:
     assert run("explain", "no-such-check").exit_code == 2
 
 
-def test_the_same_seed_sends_the_same(tmp_path: Path) -> None:
+def test_same_seed_sends_the_same_requests(tmp_path: Path) -> None:
     from contract_tests.engine.options import Options
     from contract_tests.runner.run import Run
 
@@ -392,19 +390,19 @@ def test_help_works_without_an_installed_command() -> None:
         ("CENTRAL_EXAMPLE", "CENTRAL_EXAMPLES"),
     ],
 )
-def test_a_misspelt_variable_is_refused_with_a_suggestion(name: str, meant: str) -> None:
+def test_misspelt_variable_is_refused_with_a_suggestion(name: str, meant: str) -> None:
     done = CliRunner().invoke(main, ["clean", "http://127.0.0.1:1"], env={name: "secret"})
     assert done.exit_code == 2
     assert done.output.splitlines()[-1] == f"Error: unknown environment variable {name}; did you mean {meant!r}?"
 
 
 @pytest.mark.parametrize("name", ["CENTRAL_TOKEN_FILE", "CENTRAL_URL", "CENTRAL_ENDPOINT"])
-def test_variables_of_other_tools_are_left_alone(name: str) -> None:
+def test_variables_of_other_tools_are_ignored(name: str) -> None:
     done = CliRunner().invoke(main, ["clean", "http://127.0.0.1:1"], env={name: "x"})
     assert "variable" not in done.output
 
 
-def test_every_variable_is_shown_at_its_option() -> None:
+def test_help_of_each_option_names_its_variable() -> None:
     shown = {
         (option.opts[0], variable)
         for command in main.commands.values()

@@ -1,4 +1,4 @@
-"""Two servers are compared at any two URLs: what stands between, and the order of lists, are no difference."""
+"""Comparison of any two URLs: proxies in between and the order of lists are not differences."""
 
 import json
 import random
@@ -28,7 +28,7 @@ NEVER = "00000000-0000-4000-8000-000000000000"
 
 @contextmanager
 def behind(url: str, *, missing: int = 0, last: int = 0, seconds: float = 0.0) -> Iterator[str]:
-    """Serve what `url` answers, with headers in small letters and lists in any order.
+    """Serve the answers of `url` with lower-case headers and lists in random order.
 
     The read of an integration of the number `missing` is answered 404, as it is on a server that forgot it. After as
     many requests as `last` says it is dead. Each answer takes some `seconds` longer.
@@ -98,15 +98,15 @@ def compare(tmp_path: Path, one: str, two: str) -> Result:
     return CliRunner().invoke(main, ["compare", one, two, "--state-dir", str(tmp_path), *words])
 
 
-def test_a_mock_at_a_url_is_like_the_mock(tmp_path: Path) -> None:
+def test_mock_at_a_url_equals_mock(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url) as url:
         result = compare(tmp_path, "mock", url)
     assert result.exit_code == 0, result.output
-    assert " 0 differences" in result.output
+    assert "differences: 0." in result.output
     assert "APART" not in result.output
 
 
-def test_where_nothing_could_be_sent_nothing_is_called_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_comparison_without_requests_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contract_tests.engine.options.is_loopback", lambda _: False)
     words = ("--state-dir", str(tmp_path), "--only", "name-required")
     result = CliRunner().invoke(main, ["compare", "mock", "mock", *words])
@@ -114,18 +114,18 @@ def test_where_nothing_could_be_sent_nothing_is_called_equal(tmp_path: Path, mon
     assert "nothing was compared" in result.output
 
 
-def test_one_404_is_one_difference_and_sets_nothing_else_apart(tmp_path: Path) -> None:
+def test_single_404_is_a_single_difference(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, missing=1) as url:
         result = compare(tmp_path, "mock", url)
     assert result.exit_code == 1, result.output
-    assert " 1 differences" in result.output
+    assert "differences: 1." in result.output
     assert '+   "status": 404' in result.output
     apart = [line for line in result.output.splitlines() if line.startswith("APART")]
     assert all("read-after-create" in line and "," not in line.rpartition(": ")[2] for line in apart), apart
 
 
 @pytest.mark.heavy
-def test_a_difference_in_many_checks_does_not_set_them_apart(tmp_path: Path) -> None:
+def test_common_difference_does_not_misalign_requests(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = CliRunner().invoke(main, ["compare", "mock", other.url, "--state-dir", str(tmp_path)])
     told = [line for line in result.output.splitlines() if line.startswith(("DIFFERS", "APART"))]
@@ -144,8 +144,8 @@ def read(number: int, id: str, name: str, headers: dict[str, str]) -> Exchange:
     return Exchange(number, "c", "GET", f"/v1/imageintegrations/{id}", "admin", {}, b"", 200, headers, reply)
 
 
-def test_an_id_is_that_of_the_integration_whatever_the_order() -> None:
-    """Two integrations whose ids are swapped are no difference; one that reads as the other is."""
+def test_ids_are_compared_by_integration_not_by_order() -> None:
+    """Two integrations with swapped ids are not a difference; one that reads as the other is."""
     a, b = (f"{number}" * 8 + "-1111-4111-8111-111111111111" for number in (1, 2))
     one = [created(1, a, "first"), created(2, b, "second"), read(3, b, "second", {"Content-Type": "x"})]
     two = [created(1, b, "first"), created(2, a, "second"), read(3, a, "second", {"content-type": "x"})]

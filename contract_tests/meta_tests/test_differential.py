@@ -1,4 +1,4 @@
-"""The differential finds nothing between two mocks, and what a release changed between two others."""
+"""The differential finds no difference between equal mocks, and the changes between mocks of two releases."""
 
 import gzip
 import socket
@@ -20,7 +20,7 @@ from mock_server.contract import tables as contracts
 
 
 def served(*options: str) -> tuple[subprocess.Popen[bytes], str]:
-    """Start a mock in a process of its own."""
+    """Start a mock in a separate process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -62,17 +62,17 @@ def is_up(url: str) -> bool:
 
 
 @pytest.mark.served
-def test_two_mocks_do_not_differ(mocks: dict[str, str]) -> None:
+def test_two_equal_mocks_do_not_differ(mocks: dict[str, str]) -> None:
     options = ["--conversations", "60", "--raw", "200", "--races", "3"]
     result = CliRunner().invoke(main, [mocks["one"], mocks["other"], *options])
     assert result.exit_code == 0, result.output
-    assert "0 classes of differences" in result.output
+    assert "classes of differences: 0" in result.output
     left = Target(mocks["one"]).ask_once("GET", "/v1/imageintegrations").json["integrations"]
     assert [each["name"] for each in left if each["name"].startswith("differential-")] == []
 
 
 @pytest.mark.served
-def test_what_a_release_changed_is_found_with_a_short_example(mocks: dict[str, str]) -> None:
+def test_change_between_releases_is_found_with_a_short_example(mocks: dict[str, str]) -> None:
     options = ["--conversations", "200", "--raw", "100", "--races", "0"]
     result = CliRunner().invoke(main, [mocks["old"], mocks["one"], *options])
     assert result.exit_code == 1
@@ -93,7 +93,7 @@ def test_no_raw_request_changes_what_is_stored() -> None:
         assert not (line.startswith((b"DELETE", b"PUT", b"PATCH")) and shapes.ID.encode() in line)
 
 
-def test_a_shorter_example_takes_the_place_of_a_longer_one() -> None:
+def test_shorter_example_replaces_a_longer_one() -> None:
     classes = Classes()
     for example in (["a", "b"], ["a"], ["a", "b", "c"]):
         classes.add(("key",), example, ("1", "2"))
@@ -101,7 +101,7 @@ def test_a_shorter_example_takes_the_place_of_a_longer_one() -> None:
     assert (found.count, found.example) == (3, ["a"])
 
 
-def test_answers_are_compared_without_what_varies() -> None:
+def test_answers_are_compared_without_varying_parts() -> None:
     one = Reply(200, {"content-type": "application/json", "date": "today"}, b'{"integrations":[{"id":"x"},{"id":"a"}]}')
     other = Reply(200, {"content-type": "application/json"}, b'{"integrations":[{"id":"a"},{"id":"y"}]}')
     assert comparable(one, {"x": "{0}"}) == comparable(other, {"y": "{0}"})
@@ -117,7 +117,7 @@ def read(raw: bytes) -> Reply:
         return parsed(other)
 
 
-def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
+def test_compressed_answers_are_compared_by_content() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
     one, other = b'{"integrations":[{"id":"a"},{"id":"b"}]}', b'{"integrations":[{"id":"b"},{"id":"a"}]}'
     packed = [read(head + gzip.compress(body)) for body in (one, other)]
@@ -139,7 +139,7 @@ def test_a_compressed_answer_is_compared_by_what_it_says() -> None:
         (b"", Reply(0, {}, b"Remote end closed connection without response")),
     ],
 )
-def test_any_answer_can_be_compared(raw: bytes, reply: Reply) -> None:
+def test_every_answer_can_be_compared(raw: bytes, reply: Reply) -> None:
     assert read(raw) == reply
 
 
@@ -148,22 +148,22 @@ def differences(*words: str, **environment: str) -> Result:
 
 
 @pytest.mark.parametrize("url", ["central.example.com", "ftp://x", "http://"])
-def test_a_url_that_is_none_is_refused(url: str) -> None:
+def test_invalid_url_is_refused(url: str) -> None:
     result = differences(url, url)
     assert (result.exit_code, "is not a URL such as" in result.output) == (2, True)
 
 
-def test_two_servers_that_do_not_answer_are_not_called_equal() -> None:
+def test_unreachable_servers_are_not_equal() -> None:
     result = differences("http://127.0.0.1:1", "http://127.0.0.1:1")
     assert (result.exit_code, result.output) == (2, "Error: http://127.0.0.1:1 does not answer\n")
 
 
-def test_other_hosts_are_written_to_only_on_request() -> None:
+def test_writes_to_other_hosts_need_permission() -> None:
     result = differences("http://127.0.0.1:1", "https://central.example.com")
     assert (result.exit_code, "--allow-writes" in result.output) == (2, True)
 
 
-def test_a_token_that_is_none_is_not_shown() -> None:
+def test_invalid_token_is_not_shown() -> None:
     result = differences("http://127.0.0.1:1", "http://127.0.0.1:1", ROX_API_TOKEN="not-a\nreal-token")
     assert result.exit_code == 2
     assert "ROX_API_TOKEN does not hold a token" in result.output
@@ -172,7 +172,7 @@ def test_a_token_that_is_none_is_not_shown() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> None:
+def test_comparison_without_requests_is_an_error(mocks: dict[str, str]) -> None:
     result = CliRunner().invoke(
         main, [mocks["one"], mocks["other"], "--conversations", "0", "--raw", "0", "--races", "0"]
     )
@@ -181,7 +181,7 @@ def test_nothing_is_compared_where_nothing_is_sent(mocks: dict[str, str]) -> Non
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_an_id_that_a_create_is_answered_with_may_be_somebody_elses(mocks: dict[str, str]) -> None:
+def test_foreign_id_from_a_create_is_not_deleted(mocks: dict[str, str]) -> None:
     target = Target(mocks["one"])
     scanner = next(each["id"] for each in contracts.load().defaults if each["type"] == "scannerv4")
     assert not target.has(scanner, "differential-abc-")

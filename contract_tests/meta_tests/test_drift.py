@@ -1,4 +1,4 @@
-"""What a published document says, beside the contract."""
+"""Comparison of published documents with the contract."""
 
 import copy
 import cProfile
@@ -37,7 +37,7 @@ COLLECTION, ITEM = "/v1/imageintegrations", "/v1/imageintegrations/{id}"
 
 
 def published() -> Node:
-    """Return a document as grpc-gateway writes it: services' names in ids, small letters, few statuses."""
+    """Return a document as grpc-gateway writes it: service names in ids, lower case, few statuses."""
     text = json.dumps(export.swagger_2(CONTRACT)).replace("#/definitions/S", "#/definitions/s")
     document: Node = json.loads(text)
     document["definitions"] = {re.sub("^S", "s", name): node for name, node in document["definitions"].items()}
@@ -50,14 +50,14 @@ def compared(document: Any) -> comparison.Drift:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("contract", CONTRACT.every_release, ids=lambda each: each.release.line)
-def test_the_contract_itself_is_the_same_in_every_form(form: Any, contract: Any) -> None:
+def test_contract_equals_itself_in_every_format(form: Any, contract: Any) -> None:
     drift = comparison.compare(FORMS[form](contract), contract)
     assert (drift.differences, drift.gaps, drift.status(strict=True)) == ((), (), 0)
-    assert "say the same" in drift.headline
+    assert "agree" in drift.headline
 
 
-def test_the_same_api_in_the_words_of_grpc_gateway_is_the_same() -> None:
-    """Prefixed ids, another name in the path, and a body without what the path holds."""
+def test_grpc_gateway_form_of_the_api_is_equal() -> None:
+    """Prefixed ids, another name in the path, and a body without the path's fields."""
     document = published()
     definitions = document["definitions"]
     config = copy.deepcopy(definitions["storageImageIntegration"])
@@ -91,7 +91,7 @@ def body(operation: Any) -> Node:
 
 
 def edited(document: Any) -> tuple[Node, Node, Node]:
-    """Return places in a document that edits use."""
+    """Return the parts of a document that edits use."""
     paths, definitions = document["paths"], document["definitions"]
     return paths, definitions, definitions["storageImageIntegration"]["properties"]
 
@@ -100,7 +100,7 @@ EDITS: dict[str, tuple[str, bool, str, Edit]] = {}
 
 
 def edit(kind: str, breaking: bool, says: str) -> Callable[[Edit], Edit]:
-    """Register an edit, what kind of difference it is, and a part of the text that tells it."""
+    """Register an edit with the kind of its difference and a part of the reported text."""
 
     def register(function: Edit) -> Edit:
         EDITS[function.__name__] = kind, breaking, says, function
@@ -274,12 +274,12 @@ def field_made_optional(paths: Node, definitions: Node, fields: Node) -> None:
     definitions["storageImageIntegration"]["required"].remove("name")
 
 
-@edit("new", False, "answers 409, too")
+@edit("new", False, "can also answer 409")
 def error_status_added(paths: Node, definitions: Node, fields: Node) -> None:
     paths[COLLECTION]["post"]["responses"]["409"] = {"description": "The name is taken."}
 
 
-@edit("new", True, "answers 201, too")
+@edit("new", True, "can also answer 201")
 def success_status_added(paths: Node, definitions: Node, fields: Node) -> None:
     paths[COLLECTION]["post"]["responses"]["201"] = paths[COLLECTION]["post"]["responses"]["200"]
 
@@ -311,12 +311,12 @@ def message_made_a_text(paths: Node, definitions: Node, fields: Node) -> None:
     definitions["storageECRConfig"]["properties"]["authorizationData"] = {"type": "string", "x-nullable": True}
 
 
-def test_there_are_thirty_edits_and_more() -> None:
+def test_at_least_thirty_edits_are_tested() -> None:
     assert len(EDITS) >= 30
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_an_edit_is_found(name: str) -> None:
+def test_edit_is_found(name: str) -> None:
     kind, breaking, says, function = EDITS[name]
     document = published()
     function(*edited(document))
@@ -328,7 +328,7 @@ def test_an_edit_is_found(name: str) -> None:
     assert drift.status(strict=True) == (0 if kind == "unsaid" else 1)
 
 
-def test_a_difference_of_a_schema_is_told_once_with_its_operations() -> None:
+def test_schema_difference_is_reported_once_with_its_operations() -> None:
     document = published()
     field_removed(*edited(document))
     (found,) = compared(document).differences
@@ -336,7 +336,7 @@ def test_a_difference_of_a_schema_is_told_once_with_its_operations() -> None:
 
 
 def taken_up(patch: str) -> Node:
-    """Merge a patch into the contract, as a person would."""
+    """Merge a patch into the contract as a developer would."""
     source = copy.deepcopy(dict(CONTRACT.source))
 
     def merge(to: Any, more: Any) -> None:
@@ -354,7 +354,7 @@ NEW = [name for name, (kind, *_) in EDITS.items() if kind == "new" and name != "
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_a_contract_that_takes_up_the_patch_has_what_is_new(name: str) -> None:
+def test_patched_contract_has_the_additions(name: str) -> None:
     document = published()
     EDITS[name][-1](*edited(document))
     before = compared(document)
@@ -368,7 +368,7 @@ def test_a_contract_that_takes_up_the_patch_has_what_is_new(name: str) -> None:
     assert [each for each in again.found.values() if each.kind == "new"] == []
 
 
-def test_a_patch_brings_the_messages_of_a_new_field() -> None:
+def test_patch_includes_the_messages_of_a_new_field() -> None:
     document = published()
     document["definitions"]["storageMirror"] = {"type": "object", "properties": {"url": {"type": "string"}}}
     schema(document, "storageDockerConfig")["mirrors"] = {
@@ -385,7 +385,7 @@ def test_a_patch_brings_the_messages_of_a_new_field() -> None:
 
 
 def page() -> str:
-    """Return the contract as the published reference lays it out: tables in Markdown."""
+    """Return the contract in the layout of the published reference: tables in Markdown."""
     lines = []
     for operation in CONTRACT.operations.values():
         lines += [f"# {operation.id}", "", f"`{operation.method} {operation.path}`", "", "## Parameters", ""]
@@ -443,7 +443,7 @@ def html_of(markdown: str) -> str:
 
 
 @pytest.mark.parametrize("form", [str, html_of], ids=["markdown", "html"])
-def test_a_page_of_tables_is_read(form: Any) -> None:
+def test_page_of_tables_is_read(form: Any) -> None:
     drift = compared(documents.parse(form(page()).encode(), "page"))
     assert {each.kind for each in drift.differences} == {"unsaid"}
     assert drift.gaps == ()
@@ -453,13 +453,13 @@ def test_a_page_of_tables_is_read(form: Any) -> None:
     ]
 
 
-def test_a_page_of_objects_alone_is_compared_by_names_and_incomplete() -> None:
+def test_page_of_objects_only_is_an_incomplete_comparison() -> None:
     drift = compared(documents.parse("\n".join(objects()).encode(), "objects"))
     assert drift.status() == 3
     assert drift.gaps == ("the document has no operations",)
 
 
-def test_a_document_that_lacks_what_it_refers_to_is_incomplete() -> None:
+def test_missing_definitions_make_the_comparison_incomplete() -> None:
     document = published()
     del document["definitions"]["storageDockerConfig"]
     drift = compared(document)
@@ -467,7 +467,7 @@ def test_a_document_that_lacks_what_it_refers_to_is_incomplete() -> None:
     assert drift.gaps == ("#/definitions/storageDockerConfig is not in the document",)
 
 
-def test_several_documents_are_one(tmp_path: Path) -> None:
+def test_several_documents_are_merged(tmp_path: Path) -> None:
     whole = page()
     middle = whole.index("## StorageImageIntegration\n")
     for name, part in (("operations.md", whole[:middle]), ("objects.md", whole[middle:])):
@@ -479,17 +479,17 @@ def test_several_documents_are_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"\x80", "is no text in UTF-8 or UTF-16"),
+        (b"\x80", "is not UTF-8 or UTF-16 text"),
         (b'{"swagger": ', "cannot be read: Expecting value"),
         (b"a: [b,\n c: }", "cannot be read: line 2, column 5: "),
-        (b"hello", "is no Swagger 2.0"),
-        (b"<html><p>Log in</p></html>", "is no Swagger 2.0"),
-        (b"[]", "is no Swagger 2.0"),
-        (b'{"swagger": "2.0", "paths": {"/v1/clusters": {"get": {}}}}', "says nothing of /v1/imageintegrations"),
-        (b'{"openapi": "3.0.3", "paths": null, "components": null}', "says nothing of /v1/imageintegrations"),
+        (b"hello", "is not Swagger 2.0"),
+        (b"<html><p>Log in</p></html>", "is not Swagger 2.0"),
+        (b"[]", "is not Swagger 2.0"),
+        (b'{"swagger": "2.0", "paths": {"/v1/clusters": {"get": {}}}}', "does not describe /v1/imageintegrations"),
+        (b'{"openapi": "3.0.3", "paths": null, "components": null}', "does not describe /v1/imageintegrations"),
     ],
 )
-def test_what_is_no_document_of_the_api_is_said(tmp_path: Path, content: bytes, says: str) -> None:
+def test_other_content_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     file = tmp_path / "document"
     file.write_bytes(content)
     ran = CliRunner().invoke(main, ["drift", str(file)])
@@ -498,13 +498,13 @@ def test_what_is_no_document_of_the_api_is_said(tmp_path: Path, content: bytes, 
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_yaml_with_comments_is_no_page(encoding: str) -> None:
+def test_yaml_with_comments_is_not_a_page(encoding: str) -> None:
     text = f"# Written by a generator.\n{yaml.safe_dump(json.loads(json.dumps(CONTRACT.document)))}"
     found = compared(documents.parse(text.encode(encoding), "openapi.yaml"))
-    assert found.headline.endswith("say the same")
+    assert found.headline.endswith(" agree")
 
 
-def test_schemas_that_refer_to_themselves_end() -> None:
+def test_recursive_schemas_end() -> None:
     document = published()
     schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/loop"}
     document["definitions"]["loop"] = {"$ref": "#/definitions/loop"}
@@ -512,18 +512,18 @@ def test_schemas_that_refer_to_themselves_end() -> None:
     assert {each.place for each in compared(document).breaking} == {"StorageQuayConfig.endpoint"}
 
 
-def test_a_schema_that_nests_too_deep_is_said() -> None:
+def test_deeply_nested_schema_is_refused() -> None:
     document = published()
     deep: Node = {"type": "string"}
     for _ in range(400):
         deep = {"type": "object", "properties": {"a": deep}}
     schema(document, "storageDockerConfig")["deep"] = deep
-    with pytest.raises(HarnessError, match="nests too deep"):
+    with pytest.raises(HarnessError, match="nested too deeply"):
         compared(document)
 
 
 @pytest.mark.heavy
-def test_twice_the_fields_take_twice_the_calls() -> None:
+def test_cost_is_linear_in_the_number_of_fields() -> None:
     def calls(fields: int) -> int:
         document = published()
         schema(document, "storageDockerConfig").update({f"f{each}": {"type": "string"} for each in range(fields)})
@@ -535,7 +535,7 @@ def test_twice_the_fields_take_twice_the_calls() -> None:
     assert calls(2000) < 10 * calls(250)
 
 
-def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_url_of_the_document_itself_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
     def fetch(options: Any, path: str, _most: int) -> Any:
@@ -547,20 +547,20 @@ def test_the_address_of_the_document_itself_is_taken(monkeypatch: pytest.MonkeyP
     assert asked == ["https://central.example.com/api/docs/swagger"]
 
 
-def test_since_is_a_release(tmp_path: Path) -> None:
+def test_since_must_be_a_release(tmp_path: Path) -> None:
     ran = CliRunner().invoke(main, ["drift", str(tmp_path / "any"), "--as-contract-patch", "--since", "next"])
     assert ran.exit_code == 2
-    assert "'next' is no release such as 5.1" in ran.output
+    assert "'next' is not a release such as 5.1" in ran.output
 
 
-def test_schemas_that_double_end() -> None:
+def test_exponentially_growing_schemas_end() -> None:
     document = published()
     for number in range(29):
         more = {"$ref": f"#/definitions/d{number + 1}"}
         document["definitions"][f"d{number}"] = {"allOf": [more, more]}
     schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/d0"}
     (found,) = compared(document).differences
-    assert str(found) == "StorageDockerConfig.password: is string; the document says no type"
+    assert str(found) == "StorageDockerConfig.password: is string; the document specifies no type"
 
 
 JUNK: tuple[Any, ...] = (
@@ -579,7 +579,7 @@ JUNK: tuple[Any, ...] = (
 
 
 def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Return the paths of a document, examples aside."""
+    """Return the paths of a document, except those of examples."""
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
         if not str(key).startswith(("example", "x-")):
@@ -588,7 +588,7 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_document_that_is_malformed_somewhere_is_compared_or_refused(seed: int) -> None:
+def test_malformed_document_is_compared_or_refused(seed: int) -> None:
     chosen = random.Random(seed)
     whole = {key: published()[key] for key in ("swagger", "paths", "definitions", "parameters", "responses")}
     every = list(places(whole))
@@ -607,7 +607,7 @@ def test_a_document_that_is_malformed_somewhere_is_compared_or_refused(seed: int
         assert reports.patch(drift)
 
 
-def test_a_base_path_belongs_to_the_paths() -> None:
+def test_base_path_is_part_of_the_paths() -> None:
     document = published()
     document["basePath"] = "/v1"
     document["paths"] = {path.removeprefix("/v1"): item for path, item in document["paths"].items()}
@@ -617,7 +617,7 @@ def test_a_base_path_belongs_to_the_paths() -> None:
 # -- the command --------------------------------------------------------------------------------------
 
 
-def test_the_reports_tell_all(tmp_path: Path) -> None:
+def test_reports_contain_every_difference(tmp_path: Path) -> None:
     document = published()
     for name in ("field_added", "type_changed", "field_made_optional"):
         EDITS[name][-1](*edited(document))
@@ -630,7 +630,7 @@ def test_the_reports_tell_all(tmp_path: Path) -> None:
     ran = CliRunner().invoke(main, words)
     assert ran.exit_code == 1
     assert "BREAKING  StorageDockerConfig.insecure: is string, not boolean" in ran.output
-    assert "differ in 1 breaking and 2 harmless places; the document leaves 1 things unsaid." in ran.output
+    assert "differ: 1 breaking, 2 harmless; not specified by the document: 1." in ran.output
     assert "StorageImageIntegration.name" not in ran.output
     assert "StorageImageIntegration.name" in CliRunner().invoke(main, [*words, "--all"]).output
     told = json.loads((tmp_path / "json").read_text())
@@ -644,7 +644,7 @@ def test_the_reports_tell_all(tmp_path: Path) -> None:
     assert "\x1b" not in ran.output + shown
 
 
-def test_the_command_prints_a_patch(tmp_path: Path) -> None:
+def test_command_prints_a_patch(tmp_path: Path) -> None:
     document = published()
     field_added(*edited(document))
     file = tmp_path / "swagger.yaml"
@@ -655,13 +655,13 @@ def test_the_command_prints_a_patch(tmp_path: Path) -> None:
     assert field == {"type": "array", "items": {"type": "string"}, "x-since": "5.1"}
 
 
-def test_a_server_without_a_document_cannot_be_compared() -> None:
+def test_server_without_a_document_cannot_be_compared() -> None:
     ran = CliRunner().invoke(main, ["drift", "http://127.0.0.1:1"])
     assert ran.exit_code == 2
     assert "http://127.0.0.1:1 does not answer: ConnectionRefusedError: " in ran.output
 
 
-def test_a_document_that_repeats_the_token_does_not_show_it(tmp_path: Path) -> None:
+def test_token_in_a_document_is_not_shown(tmp_path: Path) -> None:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             token = (self.headers.get("Authorization") or "").removeprefix("Bearer ")
@@ -687,19 +687,19 @@ def test_a_document_that_repeats_the_token_does_not_show_it(tmp_path: Path) -> N
     assert "a-token-of-somebody" not in ran.output
 
 
-def test_a_document_that_contains_itself_is_not_merged(tmp_path: Path) -> None:
+def test_self_containing_document_is_not_merged(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("openapi: 3.0.0\npaths: &a {x: *a}\n")
     (tmp_path / "two").write_text("openapi: 3.0.0\npaths: {}\n")
     ran = CliRunner().invoke(main, ["drift", str(tmp_path / "one"), str(tmp_path / "two")])
     assert (ran.exit_code, "contains itself" in ran.output) == (2, True), ran.output
 
 
-def test_not_a_document_raises() -> None:
-    with pytest.raises(HarnessError, match="is no Swagger"):
+def test_invalid_document_raises() -> None:
+    with pytest.raises(HarnessError, match="is not Swagger"):
         documents.parse(b"1", "one")
 
 
-def test_the_commands_of_the_page_print_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_of_the_docs_print_what_the_docs_show(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     document = published()
     for name in ("field_added", "field_removed", "format_changed", "field_made_optional"):
@@ -736,25 +736,25 @@ def checked(document: Node | None, content: bytes = b"", status: int = 200) -> l
     return target.notes
 
 
-def test_the_check_passes_a_document_that_does_not_break() -> None:
+def test_check_passes_without_breaking_differences() -> None:
     assert checked(published()) == []
     document = published()
     field_added(*edited(document))
     (note,) = checked(document)
-    assert "0 breaking and 1 harmless" in note
+    assert "0 breaking, 1 harmless" in note
 
 
-def test_the_check_fails_for_what_breaks_and_what_cannot_be_read() -> None:
+def test_check_fails_for_breaking_and_unreadable_documents() -> None:
     document = published()
     type_changed(*edited(document))
-    with pytest.raises(CheckFailed, match="breaks with the contract") as failed:
+    with pytest.raises(CheckFailed, match="contradicts the contract") as failed:
         checked(document)
     assert failed.value.got == ["StorageDockerConfig.insecure: is string, not boolean"]
-    with pytest.raises(CheckFailed, match="is no Swagger"):
+    with pytest.raises(CheckFailed, match="is not Swagger"):
         checked(None, b"{}")
 
 
-def test_the_check_does_not_apply_where_nothing_is_published() -> None:
+def test_check_does_not_apply_without_a_document() -> None:
     for content, status in ((b"{}", 404), (b"<!doctype html><p>Log in</p>", 200)):
         with pytest.raises(NotApplicable, match="publishes no document"):
             checked(None, content, status)

@@ -1,4 +1,4 @@
-"""Examples that one run found and another begins with; a real server keeps them."""
+"""Examples that one run stores in a real Redis, and another run tries first."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from mock_server.tests.redis_server import RedisServer, missing
 pytestmark = [pytest.mark.served, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 FOUND_LATE = [("lifecycle-machine", "name-unique"), ("generated-refused", "ibm-endpoint-required")]
-"""Checks, and mutants that they find after a while with the seed 2."""
+"""Checks with mutants that they find only after some examples with seed 2."""
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def checks_with_examples(server: RedisServer) -> set[str]:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("check", "mutant"), FOUND_LATE, ids=[each[0] for each in FOUND_LATE])
-def test_what_one_run_found_another_process_replays_first(
+def test_another_process_replays_found_examples_first(
     tmp_path: Path, kept: RedisServer, monkeypatch: pytest.MonkeyPatch, check: str, mutant: str
 ) -> None:
     monkeypatch.setitem(TO_SHRINK, "default", 2.0)
@@ -64,7 +64,7 @@ def test_what_one_run_found_another_process_replays_first(
 
 
 @pytest.mark.heavy
-def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
+def test_passing_example_is_deleted(kept: RedisServer) -> None:
     check, mutant = FOUND_LATE[1]
     report_on(Settings(mutants=(mutant,)), only=(check,), seed=2, examples=kept.url)
     mended = report_on(Settings(), only=(check,), seed=2, examples=kept.url)
@@ -74,7 +74,7 @@ def test_an_example_that_passes_is_forgotten(kept: RedisServer) -> None:
 
 
 @pytest.mark.slow
-def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> None:
+def test_xdist_workers_store_examples(tmp_path: Path, kept: RedisServer) -> None:
     check, mutant = FOUND_LATE[1]
     with serving(Settings(mutants=(mutant,))) as mock:
         done = run(
@@ -96,7 +96,7 @@ def test_workers_of_xdist_keep_them_too(tmp_path: Path, kept: RedisServer) -> No
         "redis://[s3cr3t",
     ],
 )
-def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: str) -> None:
+def test_unusable_example_store_is_reported_at_once(tmp_path: Path, url: str) -> None:
     with serving() as mock:
         done = CliRunner().invoke(main, ["check", mock.url, "--examples", url, "--state-dir", str(tmp_path)])
         assert mock.journal.count() == 0
@@ -105,7 +105,7 @@ def test_where_no_examples_can_be_kept_it_is_told_at_once(tmp_path: Path, url: s
     assert "s3cr3t" not in done.output
 
 
-def test_a_missing_client_library_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_client_library_is_reported_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "redis", None)
     with serving() as mock:
         words = ["check", mock.url, "--examples", "redis://127.0.0.1:1/0", "--state-dir", str(tmp_path)]

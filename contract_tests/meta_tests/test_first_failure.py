@@ -1,4 +1,4 @@
-"""The first failure that a report tells is the one that a person would name."""
+"""The first reported failure names the actual fault."""
 
 import pytest
 
@@ -34,7 +34,7 @@ FIRST = {
 
 
 @pytest.mark.parametrize(("name", "check"), FIRST.items())
-def test_a_fault_in_what_all_stands_on_is_told_by_its_own_check(name: str, check: str) -> None:
+def test_base_fault_is_reported_first_by_its_own_check(name: str, check: str) -> None:
     verdict = verdict_on(find(name), profile="quick", seed=1)
     assert verdict.first == check, verdict
     assert len(verdict.told) <= MOST_TOLD, verdict
@@ -42,8 +42,8 @@ def test_a_fault_in_what_all_stands_on_is_told_by_its_own_check(name: str, check
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", one_in(4, SAMPLE))
-def test_the_first_failure_of_a_mutant_is_that_of_its_check(name: str) -> None:
-    """A sample; `python -m contract_tests.meta_tests.detection` tries them all."""
+def test_first_failure_of_a_mutant_is_from_its_check(name: str) -> None:
+    """Test a sample; `python -m contract_tests.meta_tests.detection` tests all mutants."""
     mutant = find(name)
     with hurried(mutant) as options:
         verdict = verdict_on(mutant, profile="quick", seed=1, **options)
@@ -51,7 +51,7 @@ def test_the_first_failure_of_a_mutant_is_that_of_its_check(name: str) -> None:
     assert len(verdict.told) <= MOST_TOLD, verdict
 
 
-def test_what_a_check_needs_runs_before_it() -> None:
+def test_prerequisites_run_first() -> None:
     seen: set[str] = set()
     for check in all_checks().values():
         assert set(check.needs) <= seen, check.id

@@ -93,7 +93,7 @@ def test_a_list_can_be_written_to_a_file(tmp_path: Path) -> None:
         (("--from-url", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: ConnectionRefusedError"),
         (("--at", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: ConnectionRefusedError"),
         (("--at", "http://127.0.0.1:9", "--timeout", "0"), "'0'"),
-        (("--ca-file", __file__), "no certificates"),
+        (("--ca-file", __file__), "no valid certificates"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

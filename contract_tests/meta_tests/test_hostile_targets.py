@@ -1,4 +1,4 @@
-"""At a server that means harm: no secret in any report, nothing that acts on a terminal or a CI service, and an end."""
+"""Hostile servers: reports contain no secrets and nothing that a terminal or CI service acts on, and every run ends."""
 
 import base64
 import html
@@ -26,7 +26,7 @@ BUDGET = 2
 LONGER = 10
 """Seconds that a run may take beyond its budget."""
 START = 60
-"""Seconds that a busy machine may take to start it; a run that never ends takes longer."""
+"""Seconds that a busy machine may need to start it; a run that never ends takes longer."""
 MOST_MEMORY = 200
 REPORTS = ("json", "junit", "markdown", "html")
 
@@ -40,7 +40,7 @@ class Done:
 
 
 def run(folder: Path, *words: str) -> Done:
-    """Run a command of ours in a process of its own, and see how much memory it took."""
+    """Run a command of this project in a separate process, and measure its memory."""
     out = folder / "output"
     started = time.monotonic()
     with out.open("wb") as file:
@@ -54,7 +54,7 @@ def run(folder: Path, *words: str) -> Done:
 
 
 def peak(pid: int) -> float:
-    """Read the most megabytes that a process has held; what the system tells at its end includes its parent's."""
+    """Return the peak memory of a process in megabytes; the figure at its exit would include its parent's."""
     try:
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
     except OSError:
@@ -82,9 +82,7 @@ def check(evil: str, folder: Path, *words: str) -> Done:
 @pytest.mark.heavy
 @pytest.mark.parametrize("credentials", ["token", "basic"])
 @pytest.mark.parametrize("evil", EVILS)
-def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
-    evil: str, credentials: str, tmp_path: Path
-) -> None:
+def test_check_ends_in_time_without_secrets_and_with_little_memory(evil: str, credentials: str, tmp_path: Path) -> None:
     if credentials == "basic" and "echo" not in evil:
         pytest.skip("only what echoes differs")
     secret = tmp_path / "secret"
@@ -112,8 +110,8 @@ def test_a_check_ends_in_time_shows_no_secret_and_takes_little_memory(
         *(pytest.param(each, marks=pytest.mark.slow) for each in ("body a byte at a time", "continues for ever")),
     ],
 )
-def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tmp_path: Path) -> None:
-    """By then the run has created something, which it tries to delete."""
+def test_run_ends_in_time_if_the_target_turns_evil(evil: str, tmp_path: Path) -> None:
+    """By then the run has created an integration, which it tries to delete."""
     with mock(Settings(seed=1)) as central, serving(after(12, central.url, EVILS[evil])) as url:
         report = Run(Options(url=url, time_budget=BUDGET, timeout=1, seed=1, state_dir=tmp_path))()
     assert report.seconds < BUDGET + LONGER
@@ -135,7 +133,7 @@ def test_a_run_ends_in_time_where_the_target_turns_evil_on_the_way(evil: str, tm
         "too many requests",
     ],
 )
-def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_path: Path) -> None:
+def test_other_commands_end_in_time_and_show_no_secret(evil: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(TOKEN)
     token = ("--token-file", str(secret))
@@ -160,7 +158,7 @@ def test_every_other_command_ends_in_time_and_shows_no_secret(evil: str, tmp_pat
 
 
 @pytest.mark.parametrize("evil", ["errors that echo", "refusals that echo", "lists that echo"])
-def test_a_recorded_fixture_shows_no_secret(evil: str, tmp_path: Path) -> None:
+def test_recorded_fixture_shows_no_secret(evil: str, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(TOKEN)
     with serving(EVILS[evil]) as url:
         words = ("--at", url, "--allow-writes", "--name", "conversation/life-quay", "--token-file", "secret")
@@ -177,14 +175,14 @@ def recorded() -> dict[str, object]:
     return {"target": "http://127.0.0.1:9", "run": "0badc0de", "results": [{"check": "create", "failures": [failure]}]}
 
 
-def test_credentials_of_the_run_in_an_answer_are_a_leak(tmp_path: Path) -> None:
+def test_own_credentials_in_an_answer_are_a_leak(tmp_path: Path) -> None:
     with serving(EVILS["lists that echo"]) as url:
         options = Options(
             url=url, profile="quick", state_dir=tmp_path, credentials=Credentials(admin=f"Bearer {TOKEN}")
         )
         report = Run(options)()
     leaks = [each for each in report.failures if each.check == "credential-leak"]
-    assert [each.what for each in leaks] == ["credentials of the run stand in an answer"]
+    assert [each.what for each in leaks] == ["an answer contains the run's own credentials"]
     assert "[credential]" in str(leaks[0].got)
 
 
@@ -198,9 +196,7 @@ def test_credentials_of_the_run_in_an_answer_are_a_leak(tmp_path: Path) -> None:
         (None, [], ["anything"]),
     ],
 )
-def test_credentials_are_found_in_every_form_and_words_of_the_contract_stay(
-    header: str | None, found: list[str], kept: list[str]
-) -> None:
+def test_credentials_are_redacted_in_every_encoding(header: str | None, found: list[str], kept: list[str]) -> None:
     redaction = Redaction([header])
     for text in found:
         assert REDACTED in redaction.text(f"x{text}x"), text
@@ -230,7 +226,7 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("form", WRITTEN)
-def test_an_escape_hides_no_credential(form: str) -> None:
+def test_escaped_credential_is_redacted(form: str) -> None:
     redaction = Redaction([f"Basic {base64.b64encode(f'user:{SECRET}'.encode()).decode()}"])
     body = redaction.text(f'{{"message": "no: {WRITTEN[form]}"}}')
     message = json.loads(body)["message"]
@@ -242,24 +238,24 @@ def test_an_escape_hides_no_credential(form: str) -> None:
     "between", ["\n", r"\n", " ", "\0", "\u200b", r"\u200b", "\x1b[31m", r"\u001b[0m", '", "', "\\\\n"]
 )
 @pytest.mark.parametrize("size", [1, 7, 10])
-def test_a_credential_with_something_between_its_characters_is_found(between: str, size: int) -> None:
+def test_separated_credential_is_redacted(between: str, size: int) -> None:
     apart = between.join(TOKEN[start : start + size] for start in range(0, len(TOKEN), size))
     assert Redaction([f"Bearer {TOKEN}"]).text(f"no: {apart}.") == f"no: {REDACTED}."
 
 
 @pytest.mark.parametrize("piece", ["\\", "e\\", "e ", "\x1b[", TOKEN[:12], "e-v-i-l-"])
-def test_looking_for_credentials_takes_little_time(piece: str) -> None:
+def test_redaction_is_fast(piece: str) -> None:
     began = time.monotonic()
     Redaction([f"Bearer {TOKEN}"]).content((" ".join(TOKEN) + piece * (2**21 // len(piece))).encode())
     assert time.monotonic() - began < 3
 
 
-def test_escapes_that_hide_nothing_stay() -> None:
+def test_harmless_escapes_stay() -> None:
     text = r'{"a": "\\u0041 \u0041 \" %41 &lt;"}'
     assert Redaction(["Bearer abcdef123"]).text(text) == text
 
 
-def test_a_part_of_a_long_token_is_found() -> None:
+def test_part_of_a_long_token_is_redacted() -> None:
     redaction = Redaction([f"Bearer {TOKEN}"])
     for part in (TOKEN[:-4], TOKEN[4:], TOKEN[:16] + "…", TOKEN[7:24]):
         shown = redaction.text(f"invalid: {part}")
@@ -282,7 +278,7 @@ def test_a_part_of_a_long_token_is_found() -> None:
         ("mock_server", "record", "topsecret@127.0.0.1:9", "-o", "state.json"),
     ],
 )
-def test_a_secret_in_a_url_is_not_repeated(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_secret_in_a_url_is_not_shown(words: tuple[str, ...], tmp_path: Path) -> None:
     done = run(tmp_path, *words)
     assert done.status in (1, 2), done
     assert "topsecret" not in done.output

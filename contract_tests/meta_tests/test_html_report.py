@@ -1,4 +1,4 @@
-"""The HTML report, opened in Chromium: whole, its filters at work, in light and in dark."""
+"""The HTML report in Chromium: complete, with working filters, in light and dark mode."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,7 +52,7 @@ def shown(page: Page) -> int:
     return page.locator("#results tbody tr:visible").count()
 
 
-def test_what_failed_stands_first_and_open(page: Page) -> None:
+def test_failures_come_first_and_expanded(page: Page) -> None:
     assert " failed: " in page.locator("h1").inner_text()
     first = page.locator("#results tbody tr").first
     assert first.locator("td").first.inner_text() == "failed"
@@ -63,7 +63,7 @@ def test_what_failed_stands_first_and_open(page: Page) -> None:
     assert first.locator("pre").first.is_visible()
 
 
-def test_filters_show_what_they_say(page: Page) -> None:
+def test_filters_work(page: Page) -> None:
     whole = shown(page)
     rows = page.locator("#results tbody tr").filter(has=page.get_by_role("cell", name="passed", exact=True))
     passed_of_lifecycle = rows.filter(has=page.get_by_role("cell", name="lifecycle", exact=True)).count()
@@ -79,7 +79,7 @@ def test_filters_show_what_they_say(page: Page) -> None:
     assert shown(page) == 0
 
 
-def test_it_can_be_used_by_keyboard(page: Page) -> None:
+def test_report_is_usable_by_keyboard(page: Page) -> None:
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
     assert not page.get_by_label("passed").is_checked()
@@ -88,7 +88,7 @@ def test_it_can_be_used_by_keyboard(page: Page) -> None:
     assert not page.locator("details").first.locator("pre").first.is_visible()
 
 
-def test_text_stands_out_from_its_ground_and_nothing_overflows(page: Page) -> None:
+def test_contrast_is_sufficient_and_nothing_overflows(page: Page) -> None:
     """WCAG AA: a contrast of 4.5 for text."""
     contrasts = page.evaluate(
         """() => {

@@ -1,4 +1,4 @@
-"""A run that is killed leaves at most what `clean` removes. `TEST_KILLS=50` kills more often than CI."""
+"""`clean` removes everything that a killed run leaves. `TEST_KILLS=50` kills more often than CI."""
 
 import os
 import random
@@ -25,7 +25,7 @@ def listed(url: str) -> Any:
 
 
 @pytest.mark.heavy
-def test_after_kills_at_random_moments_clean_leaves_the_list_as_it_was(tmp_path: Path) -> None:
+def test_clean_restores_the_list_after_killed_runs(tmp_path: Path) -> None:
     draw = random.Random(20261125)
     with serving() as mock:
         before = listed(mock.url)

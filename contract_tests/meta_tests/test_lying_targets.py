@@ -1,4 +1,4 @@
-"""At a target that lies the run writes to nothing that is not its own. `trust` does the same a thousand times."""
+"""On a lying target, a run writes only to its own integrations. `trust` repeats this a thousand times."""
 
 import errno
 import json
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.served
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("outcome", [pytest.param(n, id=name) for n, name in enumerate(LIES)])
-def test_nothing_of_others_is_written_to(outcome: int) -> None:
+def test_run_writes_to_no_foreign_integration(outcome: int) -> None:
     (found,) = list(trust.runs(1, seed=20, first=outcome))
     assert found.violations == ()
     assert found.left == ()
@@ -44,7 +44,7 @@ def test_nothing_of_others_is_written_to(outcome: int) -> None:
 
 
 @pytest.mark.heavy
-def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_targets_detect_foreign_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WriteGuard, "prove", lambda *_: None)
     names = list(LIES)
     (found,) = trust.runs(1, seed=20, first=names.index("ids of new ones of a user, now and then"))
@@ -52,7 +52,7 @@ def test_the_targets_would_see_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.heavy
-def test_a_few_kills_leave_nothing_and_take_nothing() -> None:
+def test_killed_runs_leave_nothing_and_delete_nothing_foreign() -> None:
     for each in trust.kills(5, seed=3):
         assert each.violations == ()
         assert each.left == ()
@@ -70,7 +70,7 @@ def names_at(url: str) -> set[str]:
     return {each["name"] for each in requests.get(url + COLLECTION, timeout=5).json()["integrations"]}
 
 
-def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path: Path) -> None:
+def test_foreign_id_in_a_create_answer_fails_its_own_check(tmp_path: Path) -> None:
     with serving(Settings(mutants=(OWN_ID,))) as mock:
         report = Run(Options(url=mock.url, profile="quick", state_dir=tmp_path))()
     assert {each.check for each in report.failures} == {OWN_ID}
@@ -80,7 +80,7 @@ def test_a_foreign_id_in_the_answer_to_a_create_is_a_failure_of_its_own(tmp_path
 
 
 def lists_under_swapped_ids(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """List every integration under the id of another one."""
+    """List every integration with the id of another one."""
     if asked.method != "GET" or asked.path != COLLECTION or asked.environ["QUERY_STRING"]:
         return answer
     items = json.loads(answer.body)["integrations"]
@@ -89,8 +89,8 @@ def lists_under_swapped_ids(_target: Target, asked: Asked, answer: wsgi.Answer) 
     return answer._replace(body=json.dumps({"integrations": swapped}).encode())
 
 
-def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> None:
-    """The list is wrong; the check whose matter that is was skipped by then."""
+def test_failure_found_for_another_check_is_reported_in_detail(tmp_path: Path) -> None:
+    """The list is wrong, but the check for that has already been skipped."""
     target = Target(lists_under_swapped_ids, user=False)
     with answering(target) as url:
         report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
@@ -100,8 +100,8 @@ def test_what_one_check_sees_for_another_is_told_at_length(tmp_path: Path) -> No
     assert not target.damage()
 
 
-def test_what_was_proven_over_a_connection_that_is_gone_is_read_again(tmp_path: Path) -> None:
-    """The server ends the connection in good order while it starts again, so a client opens another in silence."""
+def test_proof_over_a_closed_connection_is_renewed(tmp_path: Path) -> None:
+    """The server closes the connection cleanly while it restarts, so a client silently opens another one."""
 
     def restarts_at_ping(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
         if asked.path == "/v1/ping":
@@ -136,7 +136,7 @@ def transport(mock: MockServer, tmp_path: Path) -> Iterator[Transport]:
     ledger.close(keep=False)
 
 
-def test_ids_in_bodies_are_guarded_too(mock: MockServer, transport: Transport) -> None:
+def test_ids_in_bodies_are_guarded(mock: MockServer, transport: Transport) -> None:
     (foreign,) = created(mock.url, "somebody's")
     requests_of = [
         ("POST", f"{COLLECTION}/test/updated", {"config": {**body_of("x"), "id": foreign}}),
@@ -152,7 +152,7 @@ def test_ids_in_bodies_are_guarded_too(mock: MockServer, transport: Transport) -
     assert transport.count == 1
 
 
-def test_what_was_renamed_by_somebody_is_no_longer_the_runs(mock: MockServer, transport: Transport) -> None:
+def test_renamed_integration_is_no_longer_owned(mock: MockServer, transport: Transport) -> None:
     id = transport.send("POST", COLLECTION, value=body_of(f"{transport.name_prefix}1")).object["id"]
     requests.put(f"{mock.url}{COLLECTION}/{id}", json=body_of("taken over"), timeout=5).raise_for_status()
     with pytest.raises(CheckFailed) as failure:
@@ -162,8 +162,8 @@ def test_what_was_renamed_by_somebody_is_no_longer_the_runs(mock: MockServer, tr
     assert "taken over" in names_at(mock.url)
 
 
-def test_a_leftover_is_deleted_only_under_the_name_of_its_run(tmp_path: Path) -> None:
-    """The server starts again, gives the ids again, and a user gets them."""
+def test_leftover_is_deleted_only_with_its_runs_name(tmp_path: Path) -> None:
+    """The server restarts and reuses the ids, which a user gets."""
     target = Target(honest, seed=5, user=False)
     with answering(target) as url:
         ledger = Ledger(tmp_path, "gone", url)
@@ -179,7 +179,7 @@ def test_a_leftover_is_deleted_only_under_the_name_of_its_run(tmp_path: Path) ->
     assert not list(tmp_path.glob("*.ledger"))
 
 
-def test_a_clean_up_that_fails_leaves_one_ledger(mock: MockServer, tmp_path: Path) -> None:
+def test_failed_clean_up_leaves_one_ledger(mock: MockServer, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "gone", mock.url)
     Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger).send(
         "POST", COLLECTION, value=body_of("central-contract-gone-create-1")
@@ -192,7 +192,7 @@ def test_a_clean_up_that_fails_leaves_one_ledger(mock: MockServer, tmp_path: Pat
 
 
 @pytest.mark.heavy
-def test_runs_beside_each_other_are_green(mock: MockServer, tmp_path: Path) -> None:
+def test_concurrent_runs_pass(mock: MockServer, tmp_path: Path) -> None:
     options = [Options(url=mock.url, profile="quick", seed=seed, state_dir=tmp_path) for seed in range(2)]
     before = names_at(mock.url)
     with ThreadPoolExecutor() as pool:
@@ -202,8 +202,8 @@ def test_runs_beside_each_other_are_green(mock: MockServer, tmp_path: Path) -> N
     assert not list(tmp_path.glob("*.ledger"))
 
 
-def test_a_run_that_goes_on_is_no_leftover(mock: MockServer, tmp_path: Path) -> None:
-    """Another container has other process ids; the lock of the ledger tells."""
+def test_running_run_is_not_a_leftover(mock: MockServer, tmp_path: Path) -> None:
+    """Another container has other process ids, so the lock of the ledger decides."""
     ledger = Ledger(tmp_path, "going", mock.url)
     ledger.path.write_text(ledger.path.read_text("utf-8").replace('"pid": ', '"pid": 9'), "utf-8")
     created(mock.url, "central-contract-going-create-1")
@@ -212,7 +212,7 @@ def test_a_run_that_goes_on_is_no_leftover(mock: MockServer, tmp_path: Path) -> 
     ledger.close(keep=False)
 
 
-def test_a_damaged_ledger_is_read_as_far_as_it_can_be(mock: MockServer, tmp_path: Path) -> None:
+def test_damaged_ledger_is_read_as_far_as_possible(mock: MockServer, tmp_path: Path) -> None:
     first = json.dumps({"run": "hurt", "target": mock.url, "pid": 0}).encode()
     (tmp_path / "hurt.ledger").write_bytes(first + b"\n\xff\xfe\n[]\n")
     created(mock.url, "central-contract-hurt-create-1")
@@ -220,15 +220,13 @@ def test_a_damaged_ledger_is_read_as_far_as_it_can_be(mock: MockServer, tmp_path
     assert "central-contract-hurt-create-1" not in names_at(mock.url)
 
 
-def test_a_ledger_that_cannot_be_read_is_named(mock: MockServer, tmp_path: Path) -> None:
+def test_unreadable_ledger_is_named(mock: MockServer, tmp_path: Path) -> None:
     (tmp_path / "folder.ledger").mkdir()
     code, told = clean(mock.url, tmp_path)
     assert (code, "folder.ledger" in told, "--state-dir" in told) == (2, True, True), told
 
 
-def test_a_full_disk_ends_a_run_with_one_line(
-    mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_ends_a_run_with_one_line(mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -265,7 +263,7 @@ def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: Mock
     assert clean(mock.url, tmp_path, "--orphans", answer="n\n")[0] == 1
     assert names_at(mock.url) >= {*names, mine}
     code, told = clean(mock.url, tmp_path, "--orphans", answer="y\n")
-    assert (code, "Deleted 1." in told) == (0, True), told
+    assert (code, "Leftovers deleted: 1." in told) == (0, True), told
     assert names_at(mock.url) >= {*names[1:], mine}
     assert names[0] not in names_at(mock.url)
     assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
@@ -291,12 +289,12 @@ def cuts_names(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answe
 
 
 def is_empty(_target: Target, _asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
-    """Answer everything with an empty object, whatever was done."""
+    """Answer every request with an empty object."""
     return answer._replace(status=200, body=b"{}")
 
 
 @pytest.mark.parametrize("lie", [cuts_names, is_empty])
-def test_what_cannot_be_known_to_be_the_runs_is_told(lie: Lie, tmp_path: Path) -> None:
+def test_integrations_of_unknown_ownership_are_reported(lie: Lie, tmp_path: Path) -> None:
     target = Target(lie, user=False)
     with answering(target) as url:
         report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
@@ -304,7 +302,7 @@ def test_what_cannot_be_known_to_be_the_runs_is_told(lie: Lie, tmp_path: Path) -
     assert report.left_behind or any(note.startswith("Not deleted, because") for note in report.notes)
 
 
-def test_leftovers_are_not_called_deleted_before_the_list_was_read_again(mock: MockServer, tmp_path: Path) -> None:
+def test_deletion_of_leftovers_is_verified_by_a_list(mock: MockServer, tmp_path: Path) -> None:
     created(mock.url, f"central-contract-{OLD}-create-1")
     (orphan,) = find_orphans(Options(url=mock.url, state_dir=tmp_path)) or []
     mock.fault("DeleteImageIntegration code=503")
@@ -323,7 +321,7 @@ def test_check_mentions_leftovers_without_a_ledger(mock: MockServer, tmp_path: P
     assert "clean" in note
 
 
-def test_a_run_id_tells_its_age() -> None:
+def test_run_id_contains_its_age() -> None:
     young = new_run_id()
     assert run_of(f"central-contract-{young}-create-1") == young
     age = age_of(young)
@@ -334,20 +332,20 @@ def test_a_run_id_tells_its_age() -> None:
     assert run_of("central-contract-mine") is None
 
 
-def test_a_lost_answer_is_found_by_the_name_that_was_sent(mock: MockServer, tmp_path: Path) -> None:
+def test_create_with_a_lost_answer_is_found_by_name(mock: MockServer, tmp_path: Path) -> None:
     ledger = Ledger(tmp_path, "gone", mock.url)
-    # The create is done, and its answer never seen.
+    # The create succeeds, but its answer is lost.
     ledger.record_name("central-contract-gone-create-1")
     created(mock.url, "central-contract-gone-create-1", "central-contract-gone-create-2")
     ledger.close(keep=True)
     cleaned = clean_leftovers(Options(url=mock.url, state_dir=tmp_path))
     assert "central-contract-gone-create-1" not in names_at(mock.url)
-    # A name that was never sent is not the run's, whatever it looks like: it is named and stays.
+    # A name that was never sent is not the run's, whatever it looks like: it is reported and stays.
     assert "central-contract-gone-create-2" in names_at(mock.url)
     assert len(cleaned.left) == 1
 
 
-def test_threads_create_at_once_and_own_what_they_created(transport: Transport) -> None:
+def test_concurrent_creates_are_owned(transport: Transport) -> None:
     barrier = threading.Barrier(8)
 
     def one(number: int) -> int:
@@ -360,7 +358,7 @@ def test_threads_create_at_once_and_own_what_they_created(transport: Transport) 
 
 
 @pytest.mark.parametrize("lie", ["ids of new ones of a user", "hides what it answers"])
-def test_recording_fixtures_writes_to_nothing_of_others(lie: str, tmp_path: Path) -> None:
+def test_recording_fixtures_writes_to_no_foreign_integration(lie: str, tmp_path: Path) -> None:
     target = Target(LIES[lie][0], user=False)
     words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
     with answering(target) as url:

@@ -1,4 +1,4 @@
-"""Every mutant is found by the check that it is for; a healthy mock is green."""
+"""The check for each mutant finds it; a healthy mock passes."""
 
 import os
 
@@ -18,22 +18,22 @@ QUICK_REQUESTS = 680
 SEEDS = int(os.environ.get("TEST_SEEDS", "1"))
 
 
-def test_each_rule_has_a_mutant_and_a_check_of_its_name() -> None:
+def test_each_rule_has_a_mutant_and_a_check() -> None:
     rules = set(contracts.load().history)
     assert rules <= set(all_mutants())
     assert rules <= {*all_checks(), *ALWAYS_THERE}
     assert all(mutant.check == mutant.name for mutant in all_mutants().values() if mutant.kind == "rule")
 
 
-def test_each_check_has_a_mutant_of_its_name() -> None:
+def test_each_check_has_a_mutant() -> None:
     mutants = all_mutants()
     checks = {*all_checks(), *ALWAYS_THERE}
     assert checks <= set(mutants), sorted(checks - set(mutants))
-    # Some checks only make the situation; what is wrong with an answer is reported for every answer alike.
+    # Some checks only create a situation; observed checks report what is wrong with the answers.
     assert all(mutants[check].check in (check, *ALWAYS_THERE) for check in checks)
 
 
-def test_a_title_says_what_is_wrong() -> None:
+def test_title_says_what_is_wrong() -> None:
     rules = contracts.load().history
     assert not [each.id for each in all_checks().values() if each.is_of_rule and each.title == rules[each.id].title]
 
@@ -45,19 +45,19 @@ def test_each_kind_has_mutants_and_each_mutant_a_check() -> None:
     assert named <= checks
 
 
-def test_an_unknown_mutant_is_refused_with_names_that_are_close() -> None:
+def test_unknown_mutant_is_refused_with_close_matches() -> None:
     with pytest.raises(ValueError, match="unknown mutant 'name-uniq'; did you mean name-unique"):
         find("name-uniq")
 
 
 @pytest.mark.served
 @pytest.mark.parametrize("name", one_in(16, all_mutants()))
-def test_a_mutant_is_found_by_its_check(name: str) -> None:
+def test_mutant_is_found_by_its_check(name: str) -> None:
     mutant = find(name)
     verdict = tried(mutant)
     assert verdict.errors == ()
     assert verdict.named, verdict
-    # What looks at every answer is red beside the checks that asked for it.
+    # Observed checks fail along with the checks that sent the request.
     assert verdict.others == () or mutant.check in ALWAYS_THERE, verdict
 
 
@@ -66,7 +66,7 @@ def test_a_mutant_is_found_by_its_check(name: str) -> None:
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("manner", ["documented", "deployed"])
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
+def test_healthy_mock_passes(profile: str, manner: str, seed: int) -> None:
     if SEEDS == 1 and (profile == "deep" or (profile, manner) == ("default", "documented")):
         pytest.skip("takes long; TEST_SEEDS=2 or more runs it")
     report = report_on(
@@ -83,6 +83,6 @@ def test_a_healthy_mock_is_green(profile: str, manner: str, seed: int) -> None:
     [contracts.load().releases.lines[0], "4.9.8"]
     + [pytest.param(each, marks=pytest.mark.slow) for each in (*contracts.load().releases.lines[1:-1], "4.11.0")],
 )
-def test_a_healthy_mock_of_another_release_is_green(version: str) -> None:
+def test_healthy_mock_of_another_release_passes(version: str) -> None:
     report = report_on(Settings(central_version=version, auth=True), profile="quick")
     assert report.exit_code == 0, report.failures

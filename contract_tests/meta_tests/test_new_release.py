@@ -1,4 +1,4 @@
-"""A new release in data only: mock, harness, fixtures and docs follow the document, and older releases stay."""
+"""A new release needs only data: mock, harness, fixtures and docs follow the contract; older releases do not change."""
 
 import json
 import os
@@ -17,7 +17,7 @@ RULE, OLD, NEW = "category-required", "integrations require a category", "an int
 
 
 def add_release_5_1(document: dict[str, Any]) -> None:
-    """Add a release with a field, a type, a text and one category less."""
+    """Add a release with a new field, type and text, and one category less."""
     document["x-releases"]["5.1"] = "5.1.0"
     schemas, examples = document["components"]["schemas"], document["components"]["examples"]
     schemas["StorageDockerConfig"]["properties"]["proxy"] = {
@@ -45,7 +45,7 @@ def add_release_5_1(document: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
-    """Copy the project and add the release to the document of the copy, and nothing else."""
+    """Copy the project and add only the release to the contract of the copy."""
     found = ProjectCopy(tmp_path_factory.mktemp("project"))
     found.change_document(add_release_5_1)
     return found
@@ -71,7 +71,7 @@ print(json.dumps({
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("release", ["4.8", "4.11", "5.0", "5.1"])
-def test_the_mock_answers_what_the_release_has(copy: ProjectCopy, release: str) -> None:
+def test_mock_answers_as_the_new_release(copy: ProjectCopy, release: str) -> None:
     found = json.loads(copy.run("-c", _ANSWERS, release))
     is_new = release == "5.1"
     assert found["read"].get("proxy") == ("p" if is_new else None)
@@ -82,12 +82,12 @@ def test_the_mock_answers_what_the_release_has(copy: ProjectCopy, release: str) 
 
 
 @pytest.mark.slow
-def test_older_releases_answer_as_they_are_recorded(copy: ProjectCopy) -> None:
+def test_older_releases_answer_as_recorded(copy: ProjectCopy) -> None:
     copy.test("mock_server/tests/test_frozen_answers.py")
 
 
 @pytest.mark.slow
-def test_tests_take_releases_texts_and_types_from_the_document(copy: ProjectCopy) -> None:
+def test_tests_read_releases_texts_and_types_from_the_contract(copy: ProjectCopy) -> None:
     modules = ("consumer_report", "protojson", "published", "service", "validation", "versions")
     paths = [f"mock_server/tests/test_{each}.py" for each in modules]
     copy.test(*paths, "-m", "not served and not heavy and not slow", "--hypothesis-profile=fast")
@@ -95,13 +95,13 @@ def test_tests_take_releases_texts_and_types_from_the_document(copy: ProjectCopy
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("release", ["4.8", "5.0", "5.1"])
-def test_the_harness_has_no_false_alarm(copy: ProjectCopy, release: str) -> None:
+def test_harness_raises_no_false_alarm(copy: ProjectCopy, release: str) -> None:
     patch = {"4.8": "4.8.11", "5.0": "5.0.0", "5.1": "5.1.0"}[release]
     assert f"Central {patch}, given; profile quick" in copy.check("--central-version", release)
 
 
 @pytest.mark.skipif(SEEDS == 1, reason="takes half a minute; TEST_SEEDS=2 or more runs it")
-def test_the_harness_goes_through_the_new_release_in_its_usual_profile(copy: ProjectCopy) -> None:
+def test_default_profile_passes_on_the_new_release(copy: ProjectCopy) -> None:
     copy.run("-m", "contract_tests", "check", "--seed", "7", "--central-version", "5.1")
 
 
@@ -118,17 +118,18 @@ with serving(Settings(central_version=sys.argv[1])) as mock:
 @pytest.mark.heavy
 @pytest.mark.parametrize(
     ("plays", "expected", "named"),
-    [("5.0", "5.1", ["creating type harbor-proxy", "proxy"]), ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"])],
+    [
+        ("5.0", "5.1", ["a create of type harbor-proxy fails", "proxy"]),
+        ("5.1", "5.0", [rf"FAILED .*\b{RULE}\b", "proxy"]),
+    ],
 )
-def test_the_harness_tells_one_release_from_the_other(
-    copy: ProjectCopy, plays: str, expected: str, named: list[str]
-) -> None:
+def test_harness_distinguishes_the_releases(copy: ProjectCopy, plays: str, expected: str, named: list[str]) -> None:
     told = copy.run("-c", _MOCK, plays, expected, status=1)
     assert [each for each in named if not re.search(each, told)] == [], told
 
 
 @pytest.mark.slow
-def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCopy) -> None:
+def test_older_fixture_files_contain_only_differences(copy: ProjectCopy) -> None:
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
     made = {path.name: path.read_text("utf-8").splitlines() for path in (copy.folder / "made").rglob("*.jsonl")}
     newest = {line for name, lines in made.items() if not name.startswith(("4.", "5.")) for line in lines}
@@ -151,7 +152,7 @@ def test_fixtures_follow_and_older_files_hold_only_what_differs(copy: ProjectCop
 
 
 @pytest.mark.heavy
-def test_the_tables_of_the_docs_follow(copy: ProjectCopy) -> None:
+def test_doc_tables_include_the_new_release(copy: ProjectCopy) -> None:
     copy.run("docs/generate.py")
     rules = (copy.folder / "docs/reference/rules.md").read_text("utf-8")
     assert "| 5.0 | 5.0.0 | `harbor-proxy`, `docker.proxy` | `NODE_SCANNER`, `node-scanner-type-known`" in rules

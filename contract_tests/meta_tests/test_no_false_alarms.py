@@ -1,4 +1,4 @@
-"""What deployed Central does with its database is no failure: each is played by a mock, and the run is green."""
+"""Effects of deployed Central's database are not failures: mocks simulate them, and the run passes."""
 
 import threading
 import time
@@ -42,7 +42,7 @@ def assert_green(report: Report, *checks: str) -> None:
 
 
 class Meeting:
-    """Counts the requests that are under way, by what they are about."""
+    """Counts pending requests by subject."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -61,7 +61,7 @@ class Meeting:
 
 
 def races_lost_to_the_database(mock: Instance) -> None:
-    """Who loses a race of names gets the database's words: a create 400, a rename 409."""
+    """The loser of a race for a name gets the database's error: a create 400, a rename 409."""
     meeting = Meeting()
 
     def in_words(name: str, answer: Refusal, call: Callable[[], Any]) -> Any:
@@ -86,7 +86,7 @@ def races_lost_to_the_database(mock: Instance) -> None:
 
 
 def early_deletes(mock: Instance) -> None:
-    """Answer a DELETE straight after the create 404, delete all the same, and answer the next one 200."""
+    """Answer 404 to a DELETE right after the create, but delete, and answer 200 to the next one."""
     born: dict[str, float] = {}
     early: set[str] = set()
 
@@ -111,7 +111,7 @@ def early_deletes(mock: Instance) -> None:
 
 
 def deletes_that_both_succeed(mock: Instance) -> None:
-    """Look, and delete a moment later."""
+    """Look up an integration, and delete it a moment later."""
     meeting = Meeting()
 
     def delete(original: Callable[[str], None], id: str) -> None:
@@ -139,7 +139,7 @@ def narrow_endpoints(mock: Instance) -> None:
 
 
 def unknown_extensions(mock: Instance) -> None:
-    """Take a field name in brackets for a field that is not known."""
+    """Treat a field name in brackets as an unknown field."""
 
     class Reading(protojson.Reading):
         def extension_name(self, *_: Any) -> None: ...
@@ -147,7 +147,7 @@ def unknown_extensions(mock: Instance) -> None:
     readings(mock, Reading)
 
 
-def test_a_race_of_names_may_be_lost_to_the_database() -> None:
+def test_database_may_decide_a_race_for_a_name() -> None:
     report = run(races_lost_to_the_database, "same-name-at-once")
     assert_green(report, "same-name-at-once")
     assert "the database's error text" in next(each.reason for each in report.results if each.reason)
@@ -155,22 +155,22 @@ def test_a_race_of_names_may_be_lost_to_the_database() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("profile", ["quick", pytest.param("default", marks=pytest.mark.slow)])
-def test_a_delete_straight_after_the_create_may_be_answered_404(profile: str) -> None:
+def test_delete_right_after_the_create_may_answer_404(profile: str) -> None:
     assert_green(run(early_deletes, profile=profile), "delete-answer", "method-override")
 
 
-def test_deletes_at_once_may_all_succeed() -> None:
+def test_concurrent_deletes_may_all_succeed() -> None:
     assert_green(run(deletes_that_both_succeed, "deletes-at-once"), "deletes-at-once")
 
 
 @pytest.mark.heavy
-def test_the_wide_check_of_endpoints_is_asked_of_releases_that_have_it() -> None:
+def test_older_releases_may_check_fewer_endpoints() -> None:
     checks = ("endpoint-not-local", "endpoint-not-metadata", "endpoint-parses", "generated-refused")
     report = report_on(Settings(central_version="4.11"), narrow_endpoints, profile="default", only=checks)
     assert_green(report, *checks)
 
 
-def test_the_notation_of_extensions_may_be_unknown() -> None:
+def test_extension_names_may_be_unknown() -> None:
     assert_green(run(unknown_extensions, "extension-name", profile="deep"), "extension-name")
 
 
@@ -188,7 +188,7 @@ def slow(operation: str, seconds: Callable[[Exchange], float]) -> Callable[[Inst
     return change
 
 
-def test_creates_of_type_ecr_may_wait_for_aws() -> None:
+def test_ecr_creates_may_wait_for_aws() -> None:
     checks = ("create", "update-read-back", "response-time")
     with patch.object(latency, "SLOW", 0.5):
         change = slow(CREATE, lambda exchange: 1.5 if b'"type": "ecr"' in exchange.body else 0)
@@ -204,15 +204,15 @@ def test_creates_of_type_ecr_may_wait_for_aws() -> None:
         (LIST, lambda exchange: 0.02 * len(exchange.sandbox.central.store)),
     ],
 )
-def test_what_is_slow_is_found_whatever_the_budget(operation: str, seconds: Callable[[Exchange], float]) -> None:
+def test_slow_operation_is_found_with_any_budget(operation: str, seconds: Callable[[Exchange], float]) -> None:
     with patch.object(latency, "SLOW", 0.15):
         report = run(slow(operation, seconds), time_budget=5.0)
     assert [each.check for each in report.failures] == ["response-time"], report.failures
 
 
 @pytest.mark.slow
-def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
-    """Reads and the list take turns, so neither has a quick one beside it."""
+def test_slow_operation_is_found_beside_another_slow_one() -> None:
+    """Reads and lists alternate, so neither has a quick neighbour."""
 
     def change(mock: Instance) -> None:
         slow(GET, lambda _: 0.6)(mock)
@@ -224,8 +224,8 @@ def test_what_is_slow_is_found_where_its_neighbours_are_slow_too() -> None:
 
 
 @pytest.mark.timing
-def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
-    """All that is asked in one second of three takes long."""
+def test_busy_machine_is_not_a_fault() -> None:
+    """All requests in one second of three are slow."""
 
     def change(mock: Instance) -> None:
         def stalled(request: Request) -> Request:
@@ -240,8 +240,8 @@ def test_a_machine_that_is_busy_for_a_while_is_no_fault() -> None:
 
 
 @pytest.mark.heavy
-def test_a_token_that_is_drawn_by_chance_is_no_leak() -> None:
-    """Hypothesis draws words of the program, such as the token in a test."""
+def test_randomly_drawn_token_is_not_a_leak() -> None:
+    """Hypothesis also draws constants of the program, such as a token in a test."""
     drawn = (Credentials().no_access_token,)
     checks = ("lifecycle-machine", "generated-valid")
     with patch.object(strategies, "_TEXTS", drawn):

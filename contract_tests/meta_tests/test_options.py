@@ -1,4 +1,4 @@
-"""Ways to reach a target: headers, client certificates, proxies, a file of options; and targets that cannot be."""
+"""Ways to reach a target: headers, client certificates, proxies, a config file; and unreachable targets."""
 
 import datetime as dt
 import http.server
@@ -30,7 +30,7 @@ def check(tmp_path: Path, *words: str, **environment: str) -> Result:
 
 @contextmanager
 def before(url: str, context: ssl.SSLContext | None = None) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Serve a list, over TLS with a context; give what headers the requests had."""
+    """Serve an empty list, over TLS if there is a context; record the headers of the requests."""
     seen: list[dict[str, str]] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -63,7 +63,7 @@ def before(url: str, context: ssl.SSLContext | None = None) -> Iterator[tuple[st
 # -- headers -----------------------------------------------------------------------------------------
 
 
-def test_a_header_is_sent_with_every_request_and_a_secret_one_is_shown_nowhere(tmp_path: Path) -> None:
+def test_headers_are_always_sent_and_secret_ones_never_shown(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     with before("http://127.0.0.1:{port}") as (url, seen):
         headers = ("--header", "X-Route: blue", "--header", "X-Api-Key: not-a-real-secret")
@@ -78,13 +78,13 @@ def test_a_header_is_sent_with_every_request_and_a_secret_one_is_shown_nowhere(t
 
 
 @pytest.mark.parametrize("header", ["X-Route", "X Route: blue", ": blue", "X-Route:", "X-Route: bl\nue"])
-def test_what_is_no_header_is_refused_without_its_value(tmp_path: Path, header: str) -> None:
+def test_invalid_header_is_refused_without_showing_its_value(tmp_path: Path, header: str) -> None:
     result = check(tmp_path, "http://127.0.0.1:9", "--header", header)
     assert result.exit_code == 2
-    assert "is not the name of a header with a value" in result.output
+    assert "is not a header with a value" in result.output
 
 
-def test_credentials_are_no_header(tmp_path: Path) -> None:
+def test_credentials_are_refused_as_headers(tmp_path: Path) -> None:
     result = check(tmp_path, "http://127.0.0.1:9", "--header", "Authorization: Bearer not-a-real-secret")
     assert result.exit_code == 2
     assert "--token-file" in result.output
@@ -95,7 +95,7 @@ def test_credentials_are_no_header(tmp_path: Path) -> None:
 
 
 class Authority:
-    """A certificate authority, and files of what it issues."""
+    """A certificate authority, and files of its certificates."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -122,7 +122,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 @pytest.mark.served
-def test_a_client_certificate_is_presented_also_by_the_script(tmp_path: Path, authority: Authority) -> None:
+def test_client_certificate_is_also_used_by_the_script(tmp_path: Path, authority: Authority) -> None:
     context = authority.server()
     authority.ca.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
@@ -137,7 +137,7 @@ def test_a_client_certificate_is_presented_also_by_the_script(tmp_path: Path, au
     assert done.stdout == '{"integrations":[]}', done.stderr
 
 
-def test_a_client_certificate_may_hold_its_key_for_every_command(tmp_path: Path, authority: Authority) -> None:
+def test_client_certificate_may_contain_its_key(tmp_path: Path, authority: Authority) -> None:
     certificate, key = map(Path, authority.client())
     both = tmp_path / "both.pem"
     both.write_bytes(certificate.read_bytes() + key.read_bytes())
@@ -148,10 +148,10 @@ def test_a_client_certificate_may_hold_its_key_for_every_command(tmp_path: Path,
         words = ("--ca-file", str(authority.file), "--client-cert", str(both))
         result = CliRunner().invoke(main, ["drift", url, *words])
     assert result.exit_code == 2
-    assert "is no Swagger 2.0" in result.output, result.exception
+    assert "is not Swagger 2.0" in result.output, result.exception
 
 
-def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, authority: Authority) -> None:
+def test_unusable_client_certificate_is_named(tmp_path: Path, authority: Authority) -> None:
     certificate, _ = authority.client()
     result = check(tmp_path, "https://127.0.0.1:9", "--client-cert", certificate)
     assert result.exit_code == 2
@@ -167,7 +167,7 @@ def test_a_client_certificate_that_cannot_be_used_is_named(tmp_path: Path, autho
         ("central.example.com", 30, "is for another host"),
     ],
 )
-def test_a_certificate_that_is_wrong_is_not_answered_with_advice_to_trust_its_authority(
+def test_wrong_certificate_gives_no_advice_to_trust_its_authority(
     tmp_path: Path, authority: Authority, name: str, days: int, told: str
 ) -> None:
     until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
@@ -179,14 +179,14 @@ def test_a_certificate_that_is_wrong_is_not_answered_with_advice_to_trust_its_au
     assert "--ca-file" not in result.output.splitlines()[-1]
 
 
-def test_an_unknown_authority_is_answered_with_the_option_for_one(tmp_path: Path, authority: Authority) -> None:
+def test_unknown_authority_gives_advice_to_use_ca_file(tmp_path: Path, authority: Authority) -> None:
     with before("https://127.0.0.1:{port}", authority.server()) as (url, _):
         result = check(tmp_path, url)
     assert result.exit_code == 2
     assert "trust your authority with --ca-file FILE" in result.output
 
 
-def test_a_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
+def test_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
     proxy = "http://someone:not-a-real-secret@127.0.0.1:9"
     result = check(tmp_path, "http://central.example.com", HTTP_PROXY=proxy, http_proxy=proxy, NO_PROXY="", no_proxy="")
     assert result.exit_code == 2
@@ -195,7 +195,7 @@ def test_a_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
     assert "not-a-real-secret" not in result.output
 
 
-# -- a file of options -------------------------------------------------------------------------------
+# -- config files ------------------------------------------------------------------------------------
 
 
 def config(tmp_path: Path, text: str) -> str:
@@ -204,7 +204,7 @@ def config(tmp_path: Path, text: str) -> str:
     return str(path)
 
 
-def test_a_file_gives_every_option_and_the_command_line_wins(tmp_path: Path) -> None:
+def test_command_line_overrides_the_config_file(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("mock-admin-token")
     file = config(
         tmp_path,
@@ -225,26 +225,26 @@ def test_a_file_gives_every_option_and_the_command_line_wins(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("option", ["--config", "--known"])
-def test_a_file_that_nests_too_deep_is_one_message(tmp_path: Path, option: str) -> None:
+def test_deeply_nested_file_is_refused_in_one_line(tmp_path: Path, option: str) -> None:
     (tmp_path / "deep.toml").write_text("a=" + "[" * 5000)
     result = check(tmp_path, "http://127.0.0.1:9", option, str(tmp_path / "deep.toml"))
     assert (result.exit_code, "deep.toml: " in result.output) == (2, True), result.exception
 
 
 @pytest.mark.parametrize("key", ["quick = true", 'profile = "quick"'])
-def test_a_profile_is_chosen_in_a_file(tmp_path: Path, key: str) -> None:
+def test_config_file_selects_the_profile(tmp_path: Path, key: str) -> None:
     assert parsed("http://127.0.0.1:9", ["--config", config(tmp_path, key)]).profile == "quick"
     assert parsed("http://127.0.0.1:9", ["--config", config(tmp_path, key), "--deep"]).profile == "deep"
 
 
-def test_every_option_of_check_can_stand_in_a_file() -> None:
-    """No option takes a form that a file cannot give."""
+def test_config_file_supports_every_option_of_check() -> None:
+    """Every option has a form that a file can contain."""
     for parameter in main.commands["check"].params:
         assert parameter.nargs == 1, parameter.name
 
 
 @pytest.mark.served
-def test_the_url_and_reports_stand_in_a_file_too(tmp_path: Path) -> None:
+def test_config_file_supports_url_and_reports(tmp_path: Path) -> None:
     with serving() as mock:
         file = config(tmp_path, f'url = "{mock.url}"\nquick = true\nonly = ["list"]\nreport-json = "r.json"\n')
         result = CliRunner().invoke(main, ["check", "--config", file, "--state-dir", str(tmp_path / "state")])
@@ -260,7 +260,7 @@ def test_the_url_and_reports_stand_in_a_file_too(tmp_path: Path) -> None:
         ("time-buget = '5m'", "did you mean time-budget or"),
         ("[check]\nquick = true", "unknown key 'check'"),
         ("quick = 'yes'", "quick: 'yes' is not true or false"),
-        ("profile = 'quik'", "profile: 'quik' is none of quick, default, deep"),
+        ("profile = 'quik'", "profile: 'quik' is not one of quick, default, deep"),
         ("seed = true", "seed: True is not a text or a number"),
         ("skip = 'create'", "skip: 'create' is not a list"),
         ("seed = [1]", "seed: [1] is not a text or a number"),
@@ -270,7 +270,7 @@ def test_the_url_and_reports_stand_in_a_file_too(tmp_path: Path) -> None:
         ("quick = ", "Invalid value"),
     ],
 )
-def test_a_wrong_file_is_told_by_its_key(tmp_path: Path, text: str, told: str) -> None:
+def test_error_in_a_config_file_names_the_key(tmp_path: Path, text: str, told: str) -> None:
     result = CliRunner().invoke(main, ["check", "--config", config(tmp_path, text)])
     assert result.exit_code == 2
     assert told in re.sub(r"\s+", " ", result.output), result.output
@@ -280,7 +280,7 @@ def test_a_wrong_file_is_told_by_its_key(tmp_path: Path, text: str, told: str) -
 
 
 @pytest.mark.served
-def test_a_server_that_dies_is_one_message(tmp_path: Path) -> None:
+def test_dying_server_is_reported_in_one_failure(tmp_path: Path) -> None:
     words = ("check", "--quick", "--seed", "1", "--state-dir", str(tmp_path / "state"))
     with serving(Settings()) as mock, dying(mock.url, after=80) as url:
         result = CliRunner().invoke(main, [words[0], url, *words[1:]])
@@ -290,13 +290,13 @@ def test_a_server_that_dies_is_one_message(tmp_path: Path) -> None:
     assert told[0].startswith("FAILED every-request-answered")
     assert re.search(r"a request got no complete answer \(and [3-5] more times\)", result.output)
     assert "Incomplete: " in result.output
-    assert "the target no longer answered (6 requests without an answer)" in result.output
+    assert "the target no longer answers (6 requests without an answer)" in result.output
     assert result.output.count("curl") <= 8, result.output
 
 
 @contextmanager
 def dying(url: str, after: int) -> Iterator[str]:
-    """Serve what `url` answers, until it is dead."""
+    """Serve the answers of `url` until it stops."""
     from contract_tests.meta_tests.test_compare import behind
 
     with behind(url, last=after) as front:

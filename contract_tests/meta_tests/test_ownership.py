@@ -31,12 +31,12 @@ DEFAULT = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "127.1", "localhost", "LOCALHOST", "[::1]"])
-def test_this_machine_is_loopback(host: str) -> None:
+def test_loopback_hosts_are_recognised(host: str) -> None:
     assert is_loopback(f"http://{host}:8080")
 
 
 @pytest.mark.parametrize("host", ["127.example.com", "127.0.0.1.example.com", "localhost.example.com", "10.0.0.1"])
-def test_a_host_whose_name_begins_like_loopback_is_not(host: str) -> None:
+def test_hosts_named_like_loopback_are_not_loopback(host: str) -> None:
     assert not is_loopback(f"http://{host}:8080")
 
 
@@ -68,7 +68,7 @@ def transport(mock: MockServer, tmp_path: Path) -> Iterator[Transport]:
         ("DELETE", f"{COLLECTION}/{DEFAULT};a", {}),
     ],
 )
-def test_a_write_to_what_the_run_does_not_own_is_not_sent(
+def test_write_to_a_foreign_integration_is_not_sent(
     transport: Transport, method: str, path: str, headers: dict[str, str]
 ) -> None:
     with pytest.raises(OwnershipError):
@@ -76,7 +76,7 @@ def test_a_write_to_what_the_run_does_not_own_is_not_sent(
     assert transport.count == 0
 
 
-def test_a_header_of_the_user_that_overrides_the_method_makes_no_read_a_write(mock: MockServer, tmp_path: Path) -> None:
+def test_method_override_header_cannot_turn_a_read_into_a_write(mock: MockServer, tmp_path: Path) -> None:
     headers = (("x-http-method-override", "DELETE"),)
     ledger = Ledger(tmp_path, "run", mock.url)
     transport = Transport(Options(url=mock.url, state_dir=tmp_path, headers=headers), "run", ledger)
@@ -86,24 +86,24 @@ def test_a_header_of_the_user_that_overrides_the_method_makes_no_read_a_write(mo
     assert transport.count == 0
 
 
-def test_an_id_in_the_query_of_a_write_is_guarded_too(transport: Transport) -> None:
+def test_id_in_the_query_of_a_write_is_guarded(transport: Transport) -> None:
     id, _ = Central(transport, "create", Shared("run", "5.0")).created()
     for name in ("id", "config.id"):
         with pytest.raises(OwnershipError):
             transport.send("DELETE", f"{COLLECTION}/{id}?{name}={DEFAULT}")
 
 
-def test_what_cannot_be_looked_for_is_named_as_left(mock: MockServer, transport: Transport) -> None:
-    """A target that dies in the middle of a run says nothing of what is there; it is there all the same."""
+def test_unverifiable_integrations_are_reported_as_left(mock: MockServer, transport: Transport) -> None:
+    """A target that dies during a run no longer lists its integrations, but they may still exist."""
     body = {"name": f"{transport.name_prefix}a", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
     id = transport.send("POST", COLLECTION, value={**body, "skipTestIntegration": True}).object["id"]
     mock.fault("GetImageIntegrations code=503 times=1")
     mock.fault("DeleteImageIntegration fault=reset times=3")
-    assert remove_owned(transport) == [id, "integrations of requests that got no answer, if any"]
+    assert remove_owned(transport) == [id, "integrations whose create was not answered, if any"]
     assert remove_owned(transport) == []
 
 
-def test_where_the_list_is_broken_what_was_created_is_deleted_all_the_same(mock: MockServer, tmp_path: Path) -> None:
+def test_created_integrations_are_deleted_without_a_list(mock: MockServer, tmp_path: Path) -> None:
     mock.mutate("list-bare")
     report = Run(Options(url=mock.url, state_dir=tmp_path, profile="quick"))()
     mock.mutate()
@@ -113,7 +113,7 @@ def test_where_the_list_is_broken_what_was_created_is_deleted_all_the_same(mock:
     assert not [name for name in names if name.startswith("central-contract-")]
 
 
-def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tmp_path: Path) -> None:
+def test_remote_target_is_only_read_without_permission(tmp_path: Path) -> None:
     url = "https://central.example.com"
     ledger = Ledger(tmp_path, "run", url)
     transport = Transport(Options(url=url, state_dir=tmp_path), "run", ledger)
@@ -122,14 +122,14 @@ def test_a_target_that_is_not_loopback_is_only_read_unless_writes_are_allowed(tm
         transport.send("POST", COLLECTION, value={"name": "x"})
 
 
-def test_what_was_created_may_be_changed_and_deleted(transport: Transport) -> None:
+def test_created_integrations_may_be_changed_and_deleted(transport: Transport) -> None:
     central = Central(transport, "name-unique", Shared("run", "5.0"))
     id, sent = central.created()
     assert central.put(id, sent).status == 200
     assert central.delete(id).status == 200
 
 
-def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_creates(
+def test_run_id_is_on_disk_before_the_first_request(
     mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     synced: list[str] = []
@@ -137,7 +137,7 @@ def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_cr
     ledger = Ledger(tmp_path, "gone", mock.url)
     assert json.loads(synced[0]) | {"pid": 0} == {"run": "gone", "target": mock.url, "pid": 0}
     before = requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()
-    # The process ends here: whatever its ledger got to know after the first line is lost.
+    # The process ends here, and everything after the ledger's first line is lost.
     Central(
         Transport(Options(url=mock.url, state_dir=tmp_path), "gone", ledger), "create", Shared("gone", "5.0")
     ).created()
@@ -147,7 +147,7 @@ def test_a_run_is_on_disk_before_it_sends_anything_and_its_name_finds_what_it_cr
     assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
 
 
-def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_path: Path) -> None:
+def test_proxy_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_path: Path) -> None:
     written: list[str] = []
 
     class Forward(BaseHTTPRequestHandler):
@@ -194,9 +194,7 @@ def test_a_proxy_in_between_sees_no_write_to_a_foreign_id(mock: MockServer, tmp_
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the_same_time(
-    transport: Transport, workers: int
-) -> None:
+def test_checks_share_integrations_only_with_one_worker(transport: Transport, workers: int) -> None:
     transport.options = replace(transport.options, profile="quick", workers=workers)
     shared = Shared("run", "5.0")
     one, other = Central(transport, "create", shared), Central(transport, "update-read-back", shared)
@@ -208,9 +206,7 @@ def test_checks_go_on_with_what_others_created_only_where_they_do_not_run_at_the
 
 
 @pytest.mark.heavy
-def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how_to_let_it(
-    mock: MockServer, tmp_path: Path
-) -> None:
+def test_check_beyond_max_live_is_skipped_with_advice(mock: MockServer, tmp_path: Path) -> None:
     report = Run(Options(url=mock.url, state_dir=tmp_path, profile="quick", max_live=10))()
     assert report.exit_code == 3
     assert not report.failures
@@ -223,17 +219,15 @@ def test_a_check_that_needs_more_room_than_there_may_be_is_left_out_and_says_how
 @pytest.mark.parametrize(
     ("profile", "room"), [("quick", 150), ("quick", 30), pytest.param("default", 150, marks=pytest.mark.slow)]
 )
-def test_checks_at_the_same_time_disturb_each_other_in_nothing(
-    mock: MockServer, tmp_path: Path, profile: str, room: int
-) -> None:
+def test_parallel_checks_do_not_disturb_each_other(mock: MockServer, tmp_path: Path, profile: str, room: int) -> None:
     report = Run(Options(url=mock.url, state_dir=tmp_path, profile=profile, workers=8, max_live=room, seed=1))()
     assert {each.check: each.reason for each in report.results if each.outcome not in (PASSED, SKIPPED)} == {}
     assert not [each.check for each in report.results if "--max-live" in each.reason]
     assert not report.left_behind
 
 
-def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Transport, mock: MockServer) -> None:
-    """Central says 404 to a DELETE that comes before it has written the health record, and deletes all the same."""
+def test_early_delete_with_404_frees_a_place(transport: Transport, mock: MockServer) -> None:
+    """Central answers 404 to a DELETE before it has written the health record, but deletes."""
     room = 3
     transport.guard.options = replace(transport.options, max_live=room)
     central = Central(transport, "create", Shared("run", "5.0"))
@@ -248,7 +242,7 @@ def test_what_central_deletes_early_and_answers_404_leaves_room(transport: Trans
         central.created()
 
 
-def test_a_token_that_expires_at_the_end_loses_no_result(mock: MockServer, tmp_path: Path) -> None:
+def test_token_expiring_at_the_end_loses_no_result(mock: MockServer, tmp_path: Path) -> None:
     def expire_after_last(_result: object, done: int, of: int) -> None:
         if done == of:
             mock.fault(code=401, path="/v1/imageintegrations")

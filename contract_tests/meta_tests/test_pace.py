@@ -1,4 +1,4 @@
-"""How fast a run asks, and when it gives up."""
+"""The rate of a run, and when it gives up."""
 
 import time
 from pathlib import Path
@@ -19,7 +19,7 @@ from mock_server.web import wsgi
 
 
 class Limited(Target):
-    """A target that takes a number of requests a second, and answers others 429."""
+    """A target that accepts a number of requests per second, and answers 429 to others."""
 
     def __init__(self, rate: float, **headers: str) -> None:
         super().__init__(honest, user=False)
@@ -40,7 +40,7 @@ class Limited(Target):
 
 
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "0"}, {"retry-after": "0.2"}], ids=str)
-def test_a_target_that_limits_requests_is_green_and_the_rate_is_told(headers: dict[str, str], tmp_path: Path) -> None:
+def test_rate_limited_target_passes_and_a_rate_is_suggested(headers: dict[str, str], tmp_path: Path) -> None:
     target = Limited(100, **headers)
     with answering(target) as url:
         only = ("create", "update-read-back", "name-unique", "reads-repeat", "list-by-name")
@@ -52,7 +52,7 @@ def test_a_target_that_limits_requests_is_green_and_the_rate_is_told(headers: di
     assert any("`--rate " in note for note in report.notes), report.notes
 
 
-def test_a_target_that_never_takes_a_request_again_was_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_permanently_limiting_target_is_incomplete(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contract_tests.engine.pace.ATTEMPTS", 1)
 
     def full(mock: Instance) -> None:
@@ -74,37 +74,37 @@ def slept(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return found
 
 
-def test_a_wait_that_is_longer_than_the_budget_ends_the_run(slept: list[float]) -> None:
+def test_wait_beyond_the_budget_ends_the_run(slept: list[float]) -> None:
     with pytest.raises(BudgetSpent):
         paced(time_budget=15.0).wait_to_retry(429, {"Retry-After": "86400"}, "", 0)
     assert slept == []
 
 
 @pytest.mark.parametrize("asked", ["86400", "inf", "1e300"])
-def test_without_a_budget_a_long_wait_is_not_waited(asked: str, slept: list[float]) -> None:
+def test_long_wait_is_refused_even_without_a_budget(asked: str, slept: list[float]) -> None:
     with pytest.raises(Busy, match="--rate"):
         paced().wait_to_retry(429, {"Retry-After": asked}, "", 0)
     assert slept == []
 
 
 @pytest.mark.parametrize("asked", ["-1", "nan", "Fri, 27 Nov 2026 10:00:00 GMT"])
-def test_a_wait_that_is_none_is_a_second(asked: str, slept: list[float]) -> None:
+def test_invalid_retry_after_counts_as_a_second(asked: str, slept: list[float]) -> None:
     assert paced().wait_to_retry(429, {"Retry-After": asked}, "", 0)
     assert slept == [1.0]
 
 
-def test_a_target_that_is_never_ready_is_not_waited_for_at_each_request(slept: list[float]) -> None:
+def test_total_waiting_time_is_limited(slept: list[float]) -> None:
     pace = paced()
     for _ in range(200):
         pace.wait_to_retry(503, {"Retry-After": "0.9"}, "", 0)
     assert sum(slept) < 61
 
 
-def test_a_message_that_is_too_large_is_no_limit(slept: list[float]) -> None:
+def test_oversized_message_is_not_a_rate_limit(slept: list[float]) -> None:
     assert not paced().wait_to_retry(429, {}, "grpc: received message larger than max (2 vs. 1)", 0)
 
 
-def test_the_clean_up_has_a_time_of_its_own() -> None:
+def test_clean_up_has_its_own_budget() -> None:
     found = paced(time_budget=0.01)
     time.sleep(0.02)
     with pytest.raises(BudgetSpent):

@@ -1,4 +1,4 @@
-"""The calls that stand for all operations in the checks of permissions are all operations."""
+"""The calls of the permission checks cover all operations."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mock_server.serving.server import serving
 pytestmark = pytest.mark.served
 
 
-def test_every_operation_is_called_with_and_without_a_permission(tmp_path: Path) -> None:
+def test_every_operation_is_called_with_and_without_permission(tmp_path: Path) -> None:
     with serving() as mock:
         ledger = Ledger(tmp_path, "run", mock.url)
         transport = Transport(Options(url=mock.url, state_dir=tmp_path), "run", ledger)

@@ -1,4 +1,4 @@
-"""The harness as a plugin of pytest, in a run of its own: a project that is not ours."""
+"""The harness as a pytest plugin, in a separate run of another project."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def requests_of(folder: Path, *words: str) -> int:
 
 
 @pytest.mark.slow
-def test_workers_of_xdist_repeat_no_work(tmp_path: Path) -> None:
+def test_xdist_workers_share_one_run(tmp_path: Path) -> None:
     assert requests_of(tmp_path, "-n", "2") == requests_of(tmp_path)
 
 
@@ -61,7 +61,7 @@ def test_workers_of_xdist_repeat_no_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", [(), pytest.param(("-n", "2"), marks=pytest.mark.slow)], ids=["one process", "two workers"]
 )
-def test_a_token_in_the_environment_is_not_for_our_own_mock(
+def test_own_mock_ignores_the_token_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     monkeypatch.setenv("CENTRAL_TOKEN", "abc")
@@ -71,7 +71,7 @@ def test_a_token_in_the_environment_is_not_for_our_own_mock(
 
 
 @pytest.mark.heavy
-def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
+def test_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
     with serving(Settings(as_deployed=True)) as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
@@ -82,14 +82,14 @@ def test_a_known_difference_is_an_expected_failure(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_server_that_does_not_answer_ends_the_run(tmp_path: Path) -> None:
+def test_unreachable_server_ends_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", "http://127.0.0.1:1")
     assert done.returncode == 2
     assert "does not answer" in done.stdout + done.stderr
 
 
 @pytest.mark.heavy
-def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
+def test_exhausted_budget_ends_the_run(tmp_path: Path) -> None:
     with serving() as mock:
         done = run(tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url,
                    "--central-options=--time-budget 0.001s", "-k", CHOSEN)  # fmt: skip
@@ -106,7 +106,7 @@ def test_a_budget_that_is_used_up_at_once_ends_the_run(tmp_path: Path) -> None:
         ("--quick --skip name-unique", ("-k", "name-unique"), "no check ran"),
     ],
 )
-def test_what_did_not_look_is_incomplete(tmp_path: Path, options: str, words: tuple[str, ...], why: str) -> None:
+def test_run_with_missing_checks_is_incomplete(tmp_path: Path, options: str, words: tuple[str, ...], why: str) -> None:
     with serving() as mock:
         done = run(
             tmp_path, "--pyargs", "contract_tests", "--central-url", mock.url, f"--central-options={options}", *words
@@ -116,7 +116,7 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, options: str, words: tu
     assert why in done.stdout
 
 
-def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
+def test_workers_do_not_wait_for_a_failed_run(tmp_path: Path) -> None:
     def break_down() -> dict[str, CheckResult]:
         raise RuntimeError("a bug")
 
@@ -126,14 +126,14 @@ def test_no_worker_waits_for_one_whose_run_broke_down(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_wrong_option_is_named(tmp_path: Path) -> None:
+def test_wrong_option_is_named(tmp_path: Path) -> None:
     done = run(tmp_path, "--pyargs", "contract_tests", "--central-options=--quik", "-x")
     assert done.returncode != 0
     assert "No such option '--quik'" in done.stdout + done.stderr
 
 
 @pytest.mark.heavy
-def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
+def test_own_tests_can_use_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "def test_it(check_central, mock_central):\n"
         "    report = check_central(mock_central.url, '--only', 'create', '--only', 'name-unique')\n"
@@ -144,7 +144,7 @@ def test_a_test_of_ones_own_takes_the_fixture(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
+def test_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "import pytest\n\n\n"
         "@pytest.mark.mock_central(mutants=('name-unique',))\n"
@@ -157,7 +157,7 @@ def test_the_fixture_fails_with_the_verdict(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
+def test_central_fixture_is_found_by_name(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "def test_it(central_fixture):\n"
         "    assert central_fixture('quay/minimal-registry').body['type'] == 'quay'\n"
@@ -187,7 +187,7 @@ def test_a_fixture_of_central_is_had_by_its_name(tmp_path: Path) -> None:
     assert "did you mean quay/minimal-registry" in done.stdout
 
 
-def test_unused_it_imports_nothing_of_the_harness(tmp_path: Path) -> None:
+def test_unused_plugin_does_not_import_the_harness(tmp_path: Path) -> None:
     (tmp_path / "test_mine.py").write_text(
         "import sys\n\n\n"
         "def test_it():\n"

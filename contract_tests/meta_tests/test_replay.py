@@ -1,4 +1,4 @@
-"""A failure of a report is played again; two servers are played the same and compared."""
+"""Replay of a reported failure, and comparison of two servers."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def mutated() -> Iterator[MockServer]:
 
 
 @pytest.mark.parametrize("gone", ["options", "max_live", "own_mock", "depth"])
-def test_a_report_that_is_not_whole_is_refused(tmp_path: Path, gone: str) -> None:
+def test_incomplete_report_is_refused(tmp_path: Path, gone: str) -> None:
     options = {"managed": False, "max_live": 150, "max_response_time": 5.0, "workers": 1, "allow_registry_tests": False,
                "allow_load": False, "disposable": False, "own_mock": {"store": "redis://somewhere"}}  # fmt: skip
     failure = {"check": "create", "what": "x", "intermittent": False, "exchanges": []}
@@ -43,7 +43,7 @@ def test_a_report_that_is_not_whole_is_refused(tmp_path: Path, gone: str) -> Non
     text = "[" * 100_000 if gone == "depth" else json.dumps(value)
     (tmp_path / "report.json").write_text(text)
     done = run("replay", str(tmp_path / "report.json"), "create")
-    assert (done.exit_code, "is no JSON report of a run" in done.output) == (2, True), done.output
+    assert (done.exit_code, "is not a JSON report of a run" in done.output) == (2, True), done.output
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def replay(report: Path, failure: str, *words: str) -> Result:
     return run("replay", str(report), failure, "--state-dir", str(report.parent / "state"), *words)
 
 
-def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Path, mutated: MockServer) -> None:
+def test_persisting_failure_is_reported_and_leaves_nothing(report: Path, mutated: MockServer) -> None:
     before = names_at(mutated)
     result = replay(report, "name-unique")
     assert result.exit_code == 1, result.output
@@ -68,7 +68,7 @@ def test_a_failure_that_still_shows_is_told_and_leaves_nothing_behind(report: Pa
     assert not list((report.parent / "state").glob("*.ledger"))
 
 
-def test_a_failure_that_was_mended_no_longer_shows(report: Path) -> None:
+def test_fixed_failure_no_longer_fails(report: Path) -> None:
     with serving() as healthy:
         before = names_at(healthy)
         result = replay(report, "name-unique", "--url", healthy.url)
@@ -77,51 +77,51 @@ def test_a_failure_that_was_mended_no_longer_shows(report: Path) -> None:
         assert names_at(healthy) == before
 
 
-def test_a_failure_that_cannot_be_come_to_is_no_verdict(report: Path) -> None:
-    """`git bisect run` takes 125 for a commit that says nothing."""
+def test_unreachable_failure_gives_no_verdict(report: Path) -> None:
+    """`git bisect run` skips a commit with exit status 125."""
     with serving(Settings(mutants=("create-201",))) as other:
         result = replay(report, "name-unique", "--url", other.url)
     assert result.exit_code == 125, result.output
     assert "could not be judged" in result.output
 
 
-def test_a_target_that_does_not_answer_is_no_verdict(report: Path) -> None:
+def test_unreachable_target_gives_no_verdict(report: Path) -> None:
     result = replay(report, "name-unique", "--url", "http://127.0.0.1:9")
     assert result.exit_code == 125, result.output
     assert "does not answer" in result.output
 
 
-def test_an_unknown_failure_is_refused_with_those_that_there_are(report: Path) -> None:
+def test_unknown_failure_is_refused_with_the_known_ones(report: Path) -> None:
     result = replay(report, "name-uniq")
     assert result.exit_code == 2
     assert "has no failure 'name-uniq'; it has: name-unique" in result.output
 
 
-def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.json"
     path.write_text("[]")
     result = run("replay", str(path), "create", "--state-dir", str(tmp_path))
     assert result.exit_code == 2
-    assert "is no JSON report of" in result.output
+    assert "is not a JSON report of" in result.output
 
 
 @pytest.mark.heavy
-def test_two_servers_alike_show_no_difference(tmp_path: Path) -> None:
+def test_equal_servers_show_no_difference(tmp_path: Path) -> None:
     result = run("compare", "mock", "mock", "--state-dir", str(tmp_path))
     assert result.exit_code == 0, result.output
-    assert " 0 differences" in result.output
+    assert "differences: 0." in result.output
     assert "APART" not in result.output
 
 
 @pytest.mark.heavy
-def test_generated_requests_are_the_same_at_two_servers(tmp_path: Path) -> None:
+def test_both_servers_get_the_same_generated_requests(tmp_path: Path) -> None:
     result = run("compare", "mock", "mock", "--full", "--state-dir", str(tmp_path), "--only", "lifecycle-machine")
     assert result.exit_code == 0, result.output
     assert "APART" not in result.output
 
 
 @pytest.mark.heavy
-def test_where_two_servers_differ_is_told_once(tmp_path: Path) -> None:
+def test_difference_is_reported_once(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))
     assert result.exit_code == 1, result.output

@@ -1,4 +1,4 @@
-"""A failure of a mutant is replayed: it shows on the mutated mock and is gone on the healthy one, its script works.
+"""A replayed failure of a mutant fails on the mutant and passes on the healthy mock; its script works.
 
 A few here; `python -m contract_tests.meta_tests.replays` does so for all of them.
 """
@@ -25,5 +25,5 @@ SAMPLE = (
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("mutant", SAMPLE)
-def test_a_replay_tells_the_mutated_mock_from_the_healthy_one(mutant: str) -> None:
+def test_replay_distinguishes_the_mutant_from_the_healthy_mock(mutant: str) -> None:
     assert replayed(mutant) == Outcome(mutant, SHOWS, GONE, "")

@@ -1,4 +1,4 @@
-"""The checks and the guard of the harness, loaded into plain `schemathesis run`."""
+"""The checks and the guard of the harness, loaded into `schemathesis run`."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ def schemathesis(url: str, folder: Path, *words: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.heavy
-def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
+def test_healthy_mock_passes_and_is_unchanged(tmp_path: Path) -> None:
     with serving() as mock:
         before = requests.get(f"{mock.url}/v1/imageintegrations", timeout=10).json()
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing,stateful")
@@ -55,7 +55,7 @@ def test_a_healthy_mock_passes_and_is_left_as_it_was(tmp_path: Path) -> None:
         ("list-extra-field", "answer_schema"),
     ],
 )
-def test_a_mutant_is_told_under_the_name_of_its_check(tmp_path: Path, mutant: str, check: str) -> None:
+def test_mutant_is_reported_by_its_check(tmp_path: Path, mutant: str, check: str) -> None:
     with serving(Settings(mutants=(mutant,))) as mock:
         done = schemathesis(mock.url, tmp_path, "--phases", "fuzzing", "--max-failures", "1", "--include-method", "GET")
     assert done.returncode == 1, done.stdout + done.stderr
@@ -72,19 +72,19 @@ def test_a_mutant_is_told_under_the_name_of_its_check(tmp_path: Path, mutant: st
         ("POST", {}, {"id": "foreign"}),
     ],
 )
-def test_no_id_of_others_is_in_a_write(method: str, path_parameters: dict[str, str], body: Any) -> None:
+def test_writes_contain_no_foreign_id(method: str, path_parameters: dict[str, str], body: Any) -> None:
     case = SimpleNamespace(method=method, path_parameters=path_parameters, body=body)
     before_call(SimpleNamespace(), case, {})
     assert "foreign" not in repr(case)
 
 
-def test_an_id_in_a_read_stays() -> None:
+def test_id_in_a_read_stays() -> None:
     case = SimpleNamespace(method="GET", path_parameters={"id": "foreign"}, body=None)
     before_call(SimpleNamespace(), case, {})
     assert case.path_parameters == {"id": "foreign"}
 
 
-def test_an_id_that_somebody_else_has_by_now_is_in_no_write() -> None:
+def test_reused_id_is_not_written_to() -> None:
     with serving() as mock:
         body = {"name": "theirs", "type": "docker", "categories": ["REGISTRY"], "docker": {}}
         id = requests.post(f"{mock.url}{COLLECTION}", json=body | {"skipTestIntegration": True}, timeout=5).json()["id"]
@@ -95,7 +95,7 @@ def test_an_id_that_somebody_else_has_by_now_is_in_no_write() -> None:
 
 
 @pytest.mark.heavy
-def test_a_redirect_leads_to_no_write(tmp_path: Path) -> None:
+def test_redirect_leads_to_no_write(tmp_path: Path) -> None:
     target = Target(LIES["redirects to foreign ones"][0], seed=3, user=False)
     with answering(target) as url:
         schemathesis(url, tmp_path, "--phases", "fuzzing", "--include-method", "PUT", "--max-failures", "1")

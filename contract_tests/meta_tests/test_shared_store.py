@@ -1,4 +1,4 @@
-"""A replica with a store on a server keeps every rule that a mock with its own memory keeps."""
+"""A replica with a shared store follows every rule that a mock with its own memory follows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.served
 @pytest.mark.heavy
 @pytest.mark.skipif(bool(missing()), reason=missing())
 @pytest.mark.parametrize("as_deployed", [False, True], ids=["documented", "deployed"])
-def test_the_checks_find_nothing_wrong(as_deployed: bool) -> None:
+def test_checks_pass_with_a_shared_store(as_deployed: bool) -> None:
     with RedisServer() as server:
         settings = Settings(as_deployed=as_deployed, store=server.url, store_prefix=f"test-{uuid.uuid4()}")
         report = report_on(settings, profile="quick", seed=1)

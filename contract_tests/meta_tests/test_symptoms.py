@@ -1,4 +1,4 @@
-"""One mutant that shows in many checks is reported at length once; two mutants are never told as one."""
+"""A mutant that fails many checks is reported in detail once; two mutants are never grouped."""
 
 import json
 
@@ -16,19 +16,19 @@ def failure(check: str, method: str = "POST", status: int = 200) -> Failure:
     return Failure(check, "refused", {"status": 400, "code": 3}, {"status": status, "code": None}, [exchange])
 
 
-def test_many_that_show_the_same_name_the_first_of_them() -> None:
+def test_many_checks_with_one_symptom_are_grouped() -> None:
     failures = [failure(f"check-{number}") for number in range(MANY)]
     group_by_symptom(failures)
     assert [each.like for each in failures] == ["", *["check-0"] * (MANY - 1)]
 
 
-def test_a_few_that_show_the_same_may_have_mutants_of_their_own() -> None:
+def test_few_checks_with_one_symptom_are_not_grouped() -> None:
     failures = [failure(f"check-{number}") for number in range(MANY - 1)]
     group_by_symptom(failures)
     assert [each.like for each in failures] == [""] * (MANY - 1)
 
 
-def test_what_shows_otherwise_is_told_apart() -> None:
+def test_different_symptoms_are_not_grouped() -> None:
     failures = [failure(f"check-{number}") for number in range(MANY)]
     failures.append(failure("another", status=500))
     failures.append(failure("of-the-list", method="GET"))
@@ -49,13 +49,13 @@ def refused(check: str, method: str, message: str) -> Failure:
         ("Validation error: name for integration is required: invalid arguments", ""),
     ],
 )
-def test_two_refused_with_a_text_that_is_not_centrals_are_told_once(message: str, like: str) -> None:
+def test_two_checks_with_the_same_foreign_error_are_grouped(message: str, like: str) -> None:
     failures = [refused("one", "POST", message), refused("another", "PUT", message)]
     group_by_symptom(failures)
     assert [each.like for each in failures] == ["", like]
 
 
-def test_a_wrong_code_is_told_once_for_all_operations() -> None:
+def test_wrong_code_is_grouped_across_operations() -> None:
     failures = [refused(f"check-{number}", method, "") for number, method in enumerate(("POST", "PUT", "PATCH"))]
     for each in failures:
         each.expected, each.got = {"status": 400, "code": 3}, {"status": 400, "code": 2}
@@ -63,7 +63,7 @@ def test_a_wrong_code_is_told_once_for_all_operations() -> None:
     assert [each.like for each in failures] == ["", "check-0", "check-0"]
 
 
-def test_one_refusal_is_told_once_for_all_operations() -> None:
+def test_same_refusal_is_grouped_across_operations() -> None:
     text = "Validation error: integration with name '{}' already exists: invalid arguments"
     methods = ("POST", "PUT", "PATCH")
     failures = [refused(f"check-{number}", method, text.format(number)) for number, method in enumerate(methods)]
@@ -71,7 +71,7 @@ def test_one_refusal_is_told_once_for_all_operations() -> None:
     assert [each.like for each in failures] == ["", "check-0", "check-0"]
 
 
-def test_what_is_like_a_failure_that_joins_others_is_like_the_first_of_them() -> None:
+def test_merged_groups_name_the_first_check() -> None:
     text = "Validation error: integration with name 'a' already exists: invalid arguments"
     methods = ("POST", "PUT", "PATCH", "PATCH", "PATCH")
     failures = [refused(f"check-{number}", method, text) for number, method in enumerate(methods)]
@@ -84,7 +84,7 @@ def stored(check: str, method: str, expected: object, got: object) -> Failure:
     return Failure(check, "after a refused create", expected, got, [exchange])
 
 
-def test_whatever_is_stored_too_much_is_told_once() -> None:
+def test_extra_integrations_are_grouped() -> None:
     failures = [
         stored("one", "POST", {}, {"a": {"name": "x"}}),
         stored("two", "GET", {"b": {"name": "y"}}, {"a": {"name": "x"}, "b": {"name": "y"}}),
@@ -107,13 +107,13 @@ def of_the_body(check: str) -> Failure:
     return Failure(check, "the list", {"integrations": []}, {"data": []}, [exchange])
 
 
-def test_a_rule_of_every_answer_names_the_checks_that_fail_by_it() -> None:
+def test_observed_check_represents_checks_on_the_same_answer() -> None:
     rule, check = observed("answer-schema"), of_the_body("list-by-name")
     group_by_observed([rule, check], {1: "answer-schema"})
     assert (rule.like, check.like) == ("", "answer-schema")
 
 
-def test_a_check_whose_status_is_wrong_names_the_rule_of_every_answer() -> None:
+def test_check_with_a_wrong_status_represents_the_observed_check() -> None:
     check = failure("create", status=201)
     rule = observed("answer-schema", status=201)
     rule.exchanges[0].method = "POST"
@@ -121,7 +121,7 @@ def test_a_check_whose_status_is_wrong_names_the_rule_of_every_answer() -> None:
     assert (rule.like, check.like) == ("create", "")
 
 
-def test_a_failure_by_another_answer_is_told_beside_the_rule() -> None:
+def test_failure_on_another_answer_is_not_grouped() -> None:
     rule, check = observed("answer-schema"), of_the_body("list-by-name")
     check.exchanges[0].number = 2
     group_by_observed([rule, check], {1: "answer-schema"})
@@ -129,7 +129,7 @@ def test_a_failure_by_another_answer_is_told_beside_the_rule() -> None:
 
 
 @pytest.mark.served
-def test_a_broken_error_body_is_told_once() -> None:
+def test_broken_error_body_is_reported_once() -> None:
     report = report_on(Settings(mutants=("error-nested",)), profile="quick")
     failed = [result for result in report.results if result.outcome == "failed"]
     assert [result.check for result in failed if not result.like] == ["error-shape"]

@@ -1,4 +1,4 @@
-"""No text of a target acts on whoever shows it: a terminal, a CI log, a page, a summary."""
+"""Text from a target is harmless wherever it is shown: terminal, CI log, web page, summary."""
 
 import json
 
@@ -22,12 +22,12 @@ from contract_tests.engine.text import changed, clean, harmless_json, markdown, 
         ("## heading", "## heading"),
     ],
 )
-def test_what_acts_is_escaped_and_what_does_not_stays(text: str, shown: str) -> None:
+def test_only_active_text_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown
     assert printable(shown) == shown
 
 
-def test_a_message_stays_one_line() -> None:
+def test_message_stays_on_one_line() -> None:
     assert one_line("a\n::error::b\tc") == "a\\n::error::b c"
     assert len(one_line("x" * 10_000)) < 600
 
@@ -35,7 +35,7 @@ def test_a_message_stays_one_line() -> None:
 @pytest.mark.parametrize(
     "text", ["<img src=x>", "[a](http://b)", "**b**", "@all", "`x`", "# h", "| a |", "~~~", "&lt;"]
 )
-def test_markdown_takes_nothing_for_markup(text: str) -> None:
+def test_markdown_escapes_all_markup(text: str) -> None:
     import html
 
     shown = markdown(text)
@@ -43,7 +43,7 @@ def test_markdown_takes_nothing_for_markup(text: str) -> None:
     assert html.unescape(shown) == text
 
 
-def test_json_keeps_its_value_and_holds_no_control_character() -> None:
+def test_json_keeps_its_value_without_control_characters() -> None:
     value = {"a\x1b\u202e": ["\x9b31m\n", "日本", "\ud800"], "b": ["##[x]"]}
     text = harmless_json(json.dumps(value, indent=2, ensure_ascii=False))
     assert text.replace("\n", "").isprintable()
@@ -61,9 +61,9 @@ def test_json_keeps_its_value_and_holds_no_control_character() -> None:
         ('["a", "b"]', "[…, …]"),
     ],
 )
-def test_a_symptom_has_the_keys_and_not_the_values(text: str, left: str) -> None:
+def test_symptom_has_keys_but_no_values(text: str, left: str) -> None:
     assert without_values(text) == left
 
 
-def test_the_place_of_a_field_among_others_is_no_symptom() -> None:
+def test_symptom_ignores_the_position_of_a_field() -> None:
     assert changed(['- "name": "a",', '  "type": "docker"']) == changed(['- "name": "b"'])

@@ -1,4 +1,4 @@
-"""The page "To change …" of CONTRIBUTING, gone through for a rule and an operation; `test_new_release` has the rest.
+"""The recipes of "To change …" in CONTRIBUTING for a rule and an operation; `test_new_release` has the others.
 
 What the page asks for by hand is done in a copy; then every test and command that demands something of it is content.
 """
@@ -18,7 +18,7 @@ COLLECTION = "/v1/imageintegrations"
 
 
 def complete_fixtures(copy: ProjectCopy) -> None:
-    """Check that the fixtures that would be made cover what there is."""
+    """Check that generated fixtures would cover everything."""
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
     told = copy.run("-m", "contract_tests", "fixtures", "--coverage", "made")
     assert "not covered" not in told
@@ -82,14 +82,14 @@ def name_forbidden(central: Central) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("release", "number"), [("4.11", 124), ("5.0", 126)])
-def test_a_rule_is_checked_in_the_releases_that_have_it(with_rule: ProjectCopy, release: str, number: int) -> None:
+def test_rule_is_checked_only_in_its_releases(with_rule: ProjectCopy, release: str, number: int) -> None:
     told = with_rule.check("--central-version", release)
     assert f"of {number} rules" in told
     assert ("does not have this rule: google-not-created, name-forbidden" in told) == (release == "4.11")
 
 
 @pytest.mark.slow
-def test_what_demands_something_of_a_rule_is_content(with_rule: ProjectCopy) -> None:
+def test_new_rule_satisfies_the_consistency_tests(with_rule: ProjectCopy) -> None:
     with_rule.test("contract_tests/meta_tests/test_mutants.py", "-k", "name-forbidden or each_rule")
     with_rule.test("mock_server/tests/test_contract.py", "-k", "rule or name-forbidden")
     complete_fixtures(with_rule)
@@ -151,7 +151,7 @@ def health(central: Central) -> None:
     with central.case():
         id, _ = central.created()
         reply = central.send("GET", f"{COLLECTION}/{{id}}/health")
-        central.taken(reply, "GET of the health")
+        central.ok(reply, "GET of the health")
 """,
     )
     copy.append(
@@ -197,23 +197,21 @@ add(
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(("release", "number"), [("4.11", 8), ("5.0", 9)])
-def test_an_operation_is_covered_in_the_releases_that_have_it(
-    with_operation: ProjectCopy, release: str, number: int
-) -> None:
+def test_operation_is_covered_only_in_its_releases(with_operation: ProjectCopy, release: str, number: int) -> None:
     assert f"COVERED  {number} of {number} operations" in with_operation.check("--central-version", release)
 
 
 @pytest.mark.heavy
-def test_an_operation_is_guarded_and_its_mutant_is_found(with_operation: ProjectCopy) -> None:
+def test_operation_is_guarded_and_its_mutant_is_found(with_operation: ProjectCopy) -> None:
     with_operation.test("contract_tests/meta_tests/test_mutants.py", "-k", "open-GetImageIntegrationHealth")
 
 
 @pytest.mark.slow
-def test_fixtures_cover_an_operation(with_operation: ProjectCopy) -> None:
+def test_fixtures_cover_the_operation(with_operation: ProjectCopy) -> None:
     complete_fixtures(with_operation)
 
 
-def test_the_page_names_files_that_there_are() -> None:
+def test_page_names_existing_files() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("## To change")[2]
     named = {each for each in re.findall(r"`([\w./-]+\.(?:py|yaml|md))`", page) if "TYPE" not in each}
     folders = [

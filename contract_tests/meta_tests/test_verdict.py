@@ -1,4 +1,4 @@
-"""The verdict says what was looked at: green is green, and what could not look is incomplete."""
+"""The verdict says what was checked; a run that could not check everything is incomplete."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ A_FEW = ("--only", "create", "--only", "name-unique", "--only", "name-required")
 
 
 class Checked:
-    """How a command ended, and its reports."""
+    """The exit status and the reports of a command."""
 
     def __init__(self, folder: Path, *words: str, **environment: str) -> None:
         paths = {kind: folder / f"report.{kind}" for kind in ("json", "junit", "markdown", "html")}
@@ -54,7 +54,7 @@ class Checked:
 
 
 @pytest.mark.heavy
-def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_path: Path) -> None:
+def test_healthy_mock_passes_and_the_headline_counts_the_checks(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick")
     assert done.status == 0, done.output
     first = done.verdict[0]
@@ -65,7 +65,7 @@ def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_pa
     looked = done.json["lookedAt"]
     assert [looked[each] for each in ("checks", "ofChecks", "rules", "ofRules")] == list(map(int, found.groups()))
     assert looked["checks"] == sum(each["outcome"] == "passed" for each in done.json["results"])
-    # The same at the top of every report.
+    # Every report begins with the same line.
     assert done.texts["markdown"].startswith(f"## {first}\n")
     assert f">{first}</h1>" in done.texts["html"]
     assert (done.json["headline"], done.json["verdict"]) == (first, "passed")
@@ -79,12 +79,12 @@ def test_a_healthy_mock_passes_and_the_first_line_says_what_was_looked_at(tmp_pa
     [
         (("--max-requests", "5"), "checks were skipped: the budget of 5 requests was used up"),
         (("--time-budget", "0.3s", "--rate", "50/s"), "skipped: the budget of 0.3 seconds was used up"),
-        (("--only", "message-size"), "message-size was requested but skipped: would send 25 MiB"),
-        (("--only", "create", "--require-rules", "95"), "% of the rules were covered; --require-rules asks for 95 %"),
+        (("--only", "message-size"), "message-size was selected by --only but skipped: would send 25 MiB"),
+        (("--only", "create", "--require-rules", "95"), "% of the rules were covered; --require-rules demands 95 %"),
         (("--max-live", "10"), "skipped: more than 10 integrations of this run would exist"),
     ],
 )
-def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
+def test_run_with_missing_checks_is_incomplete(tmp_path: Path, words: tuple[str, ...], why: str) -> None:
     done = Checked(tmp_path, "--quick", *words)
     assert done.status == 3, done.output
     assert " is incomplete: " in done.verdict[0]
@@ -96,7 +96,7 @@ def test_what_did_not_look_is_incomplete(tmp_path: Path, words: tuple[str, ...],
 
 @pytest.mark.timing
 @pytest.mark.served
-def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
+def test_slow_target_ends_in_time_and_incomplete(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, seconds=0.2) as url:
         started = time.monotonic()
         done = Checked(tmp_path, url, "--time-budget", "3s")
@@ -107,12 +107,12 @@ def test_a_slow_target_is_left_in_time_and_incomplete(tmp_path: Path) -> None:
 
 
 @pytest.mark.heavy
-def test_rules_that_were_asked_for_are_enough(tmp_path: Path) -> None:
+def test_required_share_of_rules_is_enough(tmp_path: Path) -> None:
     assert Checked(tmp_path, "--quick", "--require-rules", "90").status == 0
 
 
 @pytest.mark.served
-def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_without_writes_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Transport, "may_write", False)  # as of a host that is not loopback
     with serving() as mock:
         done = Checked(tmp_path, mock.url, "--quick")
@@ -122,7 +122,7 @@ def test_a_target_that_may_not_be_written_to_is_incomplete(tmp_path: Path, monke
 
 @pytest.mark.served
 @pytest.mark.parametrize("only", [(), A_FEW, ("--only", "name-unique")], ids=["all", "some", "without create"])
-def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tuple[str, ...]) -> None:
+def test_run_with_read_only_credentials_is_incomplete(tmp_path: Path, only: tuple[str, ...]) -> None:
     with serving(Settings(auth=True)) as mock:
         done = Checked(tmp_path, mock.url, "--quick", *only, CENTRAL_TOKEN=Settings().credentials.read_only_token)
     assert done.status == 3, done.output
@@ -131,25 +131,25 @@ def test_credentials_that_may_only_read_are_incomplete(tmp_path: Path, only: tup
 
 
 @pytest.mark.served
-def test_a_mock_that_refuses_creates_of_those_who_may_write_fails(tmp_path: Path) -> None:
-    """Another write was taken, so it is not the credentials."""
+def test_refused_creates_of_a_writer_fail(tmp_path: Path) -> None:
+    """Another write succeeded, so the credentials are not the cause."""
     report = report_on(Settings(auth=True, mutants=("errors-200",)), profile="quick", seed=1)
     assert report.exit_code == 1
 
 
 @pytest.mark.served
-def test_a_run_that_leaves_something_behind_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_that_leaves_something_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("contract_tests.runner.run.remove_owned", lambda _: ["mine"])
     with serving() as mock:
         report = Run(Options(url=mock.url, profile="quick", only=("name-required",), state_dir=tmp_path))()
     assert report.exit_code == 3
-    assert report.incomplete == ["of what the run created, 1 could not be deleted"]
+    assert report.incomplete == ["1 of the integrations that the run created could not be deleted"]
 
 
 @pytest.mark.served
-def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None:
-    """A known difference of what everything stands on must not turn a run green that saw nothing."""
-    # These say the same of the same answers.
+def test_checks_that_need_a_known_difference_are_incomplete(tmp_path: Path) -> None:
+    """A known difference of a base check must not let a run pass that checked nothing."""
+    # These failures come from the same answers.
     skipped = ("--skip", "answer-schema", "--skip", "zero-values-emitted")
     known = tmp_path / "known.toml"
     known.write_text('[[difference]]\ncheck = "create"\nreason = "We know."\n')
@@ -164,7 +164,7 @@ def test_what_stands_on_a_known_difference_is_incomplete(tmp_path: Path) -> None
 
 
 @pytest.mark.heavy
-def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -> None:
+def test_strict_fails_skipped_checks_except_those_the_user_skips(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", "--strict")
     assert done.status == 1, done.output
     failed = {each["check"] for each in done.json["results"] if each["outcome"] == "failed"}
@@ -176,14 +176,14 @@ def test_strict_fails_what_was_skipped_unless_the_user_says_so(tmp_path: Path) -
 
 
 @pytest.mark.heavy
-def test_strict_holds_nothing_against_a_release_without_the_rule(tmp_path: Path) -> None:
+def test_strict_ignores_rules_of_other_releases(tmp_path: Path) -> None:
     strict = Checked(tmp_path, "--quick", "--strict", "--central-version", "4.9")
     failed = [each for each in strict.json["results"] if each["outcome"] == "failed"]
     assert not [each for each in failed if "does not have this rule" in each["reason"]]
     assert [each for each in strict.json["results"] if "does not have this rule" in each["reason"]]
 
 
-def test_a_disposable_target_is_looked_at_closer(tmp_path: Path) -> None:
+def test_disposable_target_gets_more_checks(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", "--disposable", "--only", "message-size", "--only", "registry-reachable")
     assert done.status == 0, done.output
 
@@ -200,7 +200,7 @@ def test_a_disposable_target_is_looked_at_closer(tmp_path: Path) -> None:
         (("--no-known", "all"), 1, ["create-answer-in-clear", "list-order"]),
     ],
 )
-def test_a_shipped_known_difference_can_be_switched_off(
+def test_shipped_known_difference_can_be_disabled(
     tmp_path: Path, words: tuple[str, ...], status: int, failed: list[str]
 ) -> None:
     with serving(Settings(as_deployed=True)) as mock:
@@ -209,20 +209,20 @@ def test_a_shipped_known_difference_can_be_switched_off(
     assert sorted(each["check"] for each in done.json["results"] if each["outcome"] == "failed") == failed
 
 
-def test_an_unknown_known_difference_is_refused(tmp_path: Path) -> None:
+def test_unknown_known_difference_is_refused(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--no-known", "list-ordr")
     assert done.status == 2
     assert "did you mean list-order?" in done.output
 
 
-# -- only what was seen ------------------------------------------------------------------------------
+# -- only what was checked---------------------------------------------------------------------------
 
 
-def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
+def test_static_site_does_not_pass(tmp_path: Path) -> None:
     with answering(200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome") as url:
         done = Checked(tmp_path, url, "--quick", *A_FEW, "--only", "list")
     assert done.status == 1
-    assert " assumed (--central-version sets it); profile quick" in done.verdict[-1]
+    assert " assumed (set it with --central-version); profile quick" in done.verdict[-1]
     assert "reported by the target" not in done.output
     assert not done.json["knownDifferencesGone"]
     outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
@@ -235,14 +235,14 @@ def test_a_static_site_is_no_central_that_passed(tmp_path: Path) -> None:
     ("words", "told"),
     [((), "Central 4.11.2, reported by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
 )
-def test_a_release_is_told_or_given(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+def test_release_is_reported_or_given(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
     with serving(Settings(central_version="4.11")) as mock:
         done = Checked(tmp_path, mock.url, "--quick", "--only", "list", *words)
     assert told in done.verdict[-1]
 
 
 @pytest.mark.served
-def test_a_known_difference_is_gone_only_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_known_difference_is_fixed_only_if_its_check_ran(tmp_path: Path) -> None:
     with serving() as mock:
         read = Run(Options(url=mock.url, profile="quick", only=("list",), state_dir=tmp_path))()
         written = Run(Options(url=mock.url, profile="quick", only=("create",), state_dir=tmp_path))()
@@ -250,11 +250,11 @@ def test_a_known_difference_is_gone_only_where_it_was_looked_for(tmp_path: Path)
     assert [each.check for each in written.gone] == ["create-answer-in-clear"]
 
 
-# -- our own mock ------------------------------------------------------------------------------------
+# -- the own mock ------------------------------------------------------------------------------------
 
 
 @pytest.mark.heavy
-def test_a_token_in_the_environment_is_not_for_our_own_mock(tmp_path: Path) -> None:
+def test_own_mock_ignores_the_token_in_the_environment(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", CENTRAL_TOKEN="abc", CENTRAL_READ_ONLY_TOKEN="def")
     assert done.status == 0, done.output
     outcomes = {each["check"]: each["outcome"] for each in done.json["results"]}
@@ -263,7 +263,7 @@ def test_a_token_in_the_environment_is_not_for_our_own_mock(tmp_path: Path) -> N
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("version", ["4.8", "4.11"])
-def test_our_own_mock_plays_the_release_that_is_asked_for(tmp_path: Path, version: str) -> None:
+def test_own_mock_follows_the_given_release(tmp_path: Path, version: str) -> None:
     done = Checked(tmp_path, "--quick", "--central-version", version)
     assert done.status == 0, done.output
     assert re.match(rf"Central {re.escape(version)}\.[0-9]+, given; ", done.verdict[-1])
@@ -284,7 +284,7 @@ SEVERAL = (
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_show(tmp_path: Path) -> None:
+def test_three_failures_are_detailed_and_the_rest_grouped(tmp_path: Path) -> None:
     with serving(Settings(mutants=SEVERAL)) as mock:
         done = Checked(tmp_path, mock.url, "--quick")
     failed = [each["check"] for each in done.json["results"] if each["outcome"] == "failed"]
@@ -298,7 +298,7 @@ def test_at_most_three_failures_are_told_at_length_and_the_rest_by_what_they_sho
 
 
 @pytest.mark.served
-def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> None:
+def test_failures_have_title_legend_link_and_command(tmp_path: Path) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         done = Checked(tmp_path, mock.url, "--quick", *A_FEW)
     url = "https://github.com/stackrox/stackrox/blob/master/central/imageintegration/service/service_impl.go"
@@ -319,7 +319,7 @@ def test_failures_have_a_title_a_legend_a_link_and_a_command(tmp_path: Path) -> 
 
 
 @pytest.mark.heavy
-def test_the_kinds_of_checks_are_counted_at_the_end(tmp_path: Path) -> None:
+def test_outcomes_are_counted_by_kind(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick")
     rows = dict(re.findall(r"^(rules|permissions|observed) +(\d+)", done.output, re.MULTILINE))
     groups = done.json["groups"]
@@ -353,12 +353,12 @@ def test_the_kinds_of_checks_are_counted_at_the_end(tmp_path: Path) -> None:
         ("", "4.11", []),
     ],
 )
-def test_a_source_is_a_link(source: str, version: str, urls: list[str]) -> None:
+def test_source_is_a_link(source: str, version: str, urls: list[str]) -> None:
     assert links(source, version) == urls
 
 
 @pytest.mark.served
-def test_annotations_in_a_github_job_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_github_annotations_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(Settings(mutants=("name-unique",))) as mock:
         done = Checked(tmp_path, mock.url, "--quick", *A_FEW, GITHUB_ACTIONS="true")
         plain = Checked(tmp_path, mock.url, "--quick", *A_FEW, GITHUB_ACTIONS="")
@@ -368,13 +368,13 @@ def test_annotations_in_a_github_job_are_escaped(tmp_path: Path, monkeypatch: py
     assert done.verdict[0].startswith("The check of")
 
 
-def test_an_incomplete_run_is_annotated(tmp_path: Path) -> None:
+def test_incomplete_run_is_annotated(tmp_path: Path) -> None:
     done = Checked(tmp_path, "--quick", "--max-requests", "5", GITHUB_ACTIONS="true")
     assert [line for line in done.output.splitlines() if line.startswith("::error title=central-contract::")]
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9"])
-def test_a_target_that_could_not_be_checked_has_reports(tmp_path: Path, url: str) -> None:
+def test_unreachable_target_has_reports(tmp_path: Path, url: str) -> None:
     done = Checked(tmp_path, url, "--quick")
     assert done.status == 2
     assert done.json["verdict"] == "could not be checked"

@@ -1,4 +1,4 @@
-"""Send ordinary traffic through the proxy to each mutant, and write down which of them it shows.
+"""Send ordinary traffic through the proxy to each mutant, and record which mutants it reveals.
 
     python -m contract_tests.meta_tests.traffic_detection -o docs/reference/traffic-detection.md
     python -m contract_tests.meta_tests.traffic_detection --sample 20
@@ -35,7 +35,7 @@ HEALTHY = "(healthy)"
 
 @contextmanager
 def proxying(settings: Settings, give: Give) -> Iterator[str]:
-    """Pass requests on from a thread of this process while the block runs; yield the URL."""
+    """Forward requests from a thread of this process while the block runs; yield the URL."""
 
     class Handler(WSGIRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -49,7 +49,7 @@ def proxying(settings: Settings, give: Give) -> Iterator[str]:
 
 
 def judged(settings: Settings, journeys: int, seed: int = 1) -> Judge:
-    """Return what the proxy makes of ordinary traffic to a mock."""
+    """Return the proxy's judge after ordinary traffic to a mock."""
     contract = contracts.load()
     judge = Judge(settings.central_version or contract.releases.newest.line)
 
@@ -64,14 +64,14 @@ def judged(settings: Settings, journeys: int, seed: int = 1) -> Judge:
 
 
 def tried(name: str, journeys: int) -> tuple[str, dict[str, Any]]:
-    """Return which checks are broken where a mutant is at work."""
+    """Return the checks that ordinary traffic to a mutant breaks."""
     mutant = None if name == HEALTHY else find(name)
     chosen: dict[str, Any] = {"seed": 1, "auth": True}
     if mutant is not None:
         chosen |= {**mutant.settings, "mutants": (name,)}
     try:
         judge = judged(Settings(**chosen), journeys)
-    except Exception as error:  # noqa: BLE001 (a table with a gap is better than none)
+    except Exception as error:  # noqa: BLE001 (a table with a gap is better than no table)
         return name, {"error": repr(error), "checks": [], "requests": 0}
     checks = list(dict.fromkeys(each.check for each in judge.findings.failures))
     return name, {"checks": checks, "requests": judge.judged}
@@ -84,17 +84,16 @@ def table(results: Mapping[str, Any], journeys: int) -> str:
     lines = [
         "# What ordinary traffic shows",
         "",
-        f"Each mutant behind `central-contract proxy`, and {journeys} journeys through it: those of the web UI, the",
-        "mistakes that people make in it, the tasks of the Ansible collection, the script of an installer, a token",
-        "that ran out. Nothing is sent to find faults. *Named*: broken is the check that the mutant is for. Most that",
-        "do not show need a request that no client sends.",
+        f"{journeys} journeys through `central-contract proxy` to each mutant: work in the web UI, typical mistakes,",
+        "the tasks of the Ansible collection, an installer's script, an expired token. None is meant to find faults.",
+        "*Named* means that the check for the mutant broke. Most of the others need a request that no client sends.",
         "",
         "Made by `python -m contract_tests.meta_tests.traffic_detection`; do not edit.",
         "",
-        f"Tried: {len(mutants)} of {len(all_mutants())} mutants.",
+        f"Tested: {len(mutants)} of {len(all_mutants())} mutants.",
         f"The healthy mock: {len(healthy.get('checks', []))} checks broken in {healthy.get('requests', 0)} requests.",
         "",
-        "| kind | mutants | shown | named |",
+        "| kind | mutants | found | named |",
         "| --- | --- | --- | --- |",
         *(_total(kind, [each for each in mutants if kind in (each.kind, "all")], results) for kind in (*KINDS, "all")),
         "",
@@ -122,16 +121,16 @@ def _total(kind: str, mutants: Iterable[Mutant], results: Mapping[str, Any]) -> 
 
 @click.command()
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Markdown file to write.")
-@click.option("--sample", type=click.IntRange(1), help="Try only so many mutants, drawn with a fixed seed.")
-@click.option("--mutant", "names", multiple=True, help="Only these mutants, again.")
-@click.option("--journeys", default=JOURNEYS, show_default=True, help="Journeys through each.")
-@click.option("--workers", default=2, show_default=True, help="Mutants tried at the same time.")
+@click.option("--sample", type=click.IntRange(1), help="Test only this many mutants, drawn with a fixed seed.")
+@click.option("--mutant", "names", multiple=True, help="Run only this mutant again; can be repeated.")
+@click.option("--journeys", default=JOURNEYS, show_default=True, help="Number of journeys for each mutant.")
+@click.option("--workers", default=2, show_default=True, help="Number of mutants tested in parallel.")
 @click.option(
     "--cache",
     default=Path(".traffic-detection.json"),
     show_default=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Where results are kept.",
+    help="File for stored results.",
 )
 def main(
     output: Path | None, sample: int | None, names: tuple[str, ...], journeys: int, workers: int, cache: Path

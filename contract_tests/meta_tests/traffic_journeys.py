@@ -1,4 +1,4 @@
-"""Ordinary traffic: what the web UI, the Ansible collection and scripts of customers send to a Central.
+"""Ordinary traffic: what the web UI, the Ansible collection and customers' scripts send to a Central.
 
 Requests are those that were recorded of them: bodies, order, the fields that they send too much.
 """
@@ -17,13 +17,13 @@ from contract_tests.engine.integrations import Body, config_for
 from mock_server.contract import tables as contracts
 
 _CLUSTERS = ("docker", "ecr", "artifactregistry", "azure", "artifactory", "nexus", "ibm", "rhel", "ghcr", "clair")
-"""Types whose form sends `clusters`, which no Central knows any more."""
+"""Types whose form sends `clusters`, which Central no longer has."""
 _UNTESTED = ("clair", "clairV4", "clairify")
 """Types without credentials, whose forms use PUT and /test."""
 
 
 class Client:
-    """Somebody who sends requests and looks at the answers as little as the real ones do."""
+    """A client that sends requests and checks the answers as little as real clients do."""
 
     def __init__(self, url: str, seed: int, token: str) -> None:
         self.random = random.Random(seed)
@@ -33,7 +33,7 @@ class Client:
         self._number = seed * 1000
 
     def send(self, method: str, path: str = "", value: Any = None) -> Any:
-        """Send a request, and return the answer as JSON, None where it is none."""
+        """Send a request, and return the answer as JSON, or None if it is not JSON."""
         try:
             answer = self.session.request(method, self.url + COLLECTION + path, json=value, timeout=20)
             return answer.json()
@@ -46,7 +46,7 @@ class Client:
         return f"not-a-real-secret-{self._number}-{self.random.getrandbits(32):08x}"
 
     def integration(self, type: str, **more: Any) -> Body:
-        """Return what a form makes of what was typed."""
+        """Return the integration that a form sends for the typed values."""
         self._number += 1
         member, config = config_for(type, self.secret)
         known = contracts.load().types[type]
@@ -97,7 +97,7 @@ def ui(client: Client, type: str) -> None:
         client.send("POST", "/test/updated", {"config": without, "updatePassword": False})
         client.send("PATCH", f"/{id}", {"config": without, "updatePassword": False})
         client.listed()
-        # What a credential is sent to is changed and the box "Update stored credentials" forgotten, then ticked.
+        # Change a field that a credential depends on: first forget, then tick "Update stored credentials".
         field, value = _changed(client, type, without[member])
         moved = without | {member: {**without[member], field: value}}
         client.send("PATCH", f"/{id}", {"config": moved, "updatePassword": False})
@@ -112,7 +112,7 @@ def ui(client: Client, type: str) -> None:
 
 
 def mistakes(client: Client, type: str) -> None:
-    """Make the mistakes that people make: a name that is taken, an empty field, Central's own host."""
+    """Make typical mistakes: a name in use, an empty field, Central's own host."""
     body = client.integration(type)
     member = contracts.load().types[type].member
     client.listed()
@@ -137,7 +137,7 @@ def mistakes(client: Client, type: str) -> None:
 
 
 def ansible(client: Client, type: str) -> None:
-    """Run the tasks of a playbook: each looks into the list first, and sends whole items back."""
+    """Run the tasks of a playbook: each reads the list first, and sends whole items back."""
     body = client.integration(type, source=None)
     body.pop("clusters", None)
     client.listed()
@@ -156,7 +156,7 @@ def ansible(client: Client, type: str) -> None:
 
 
 def script(client: Client, type: str) -> None:
-    """Create or replace by name, as the scripts of installers do, and read it back."""
+    """Create or replace by name, as installer scripts do, and read it back."""
     body = client.integration(type)
     for _ in range(2):
         shown = client.found(body["name"])
@@ -173,9 +173,9 @@ def script(client: Client, type: str) -> None:
 
 
 def expired(client: Client, type: str) -> None:
-    """Go on with a token that has run out, and with none."""
+    """Continue with an expired token, and without a token."""
     for token in ("Bearer an-old-token-that-ran-out", None):
-        client.session.headers["Authorization"] = token  # type: ignore[assignment] # None takes it out
+        client.session.headers["Authorization"] = token  # type: ignore[assignment] # None removes it
         client.listed()
         client.send("POST", "", client.integration(type))
 
@@ -184,7 +184,7 @@ JOURNEYS: tuple[Callable[[Client, str], None], ...] = (ui, mistakes, ansible, ui
 
 
 def travel(url: str, number: int, token: str, seed: int = 1) -> None:
-    """Make so many journeys one after the other, each kind with each type in turn."""
+    """Make this many journeys one after another, cycling through kinds and types."""
     types = contracts.load().creatable_types
     for at in range(number):
         client = Client(url, seed * 1000 + at, token)
@@ -193,7 +193,7 @@ def travel(url: str, number: int, token: str, seed: int = 1) -> None:
 
 
 def _changed(client: Client, type: str, config: Body) -> tuple[str, Any]:
-    """Return a field that a credential is sent to or used with, and another value for it."""
+    """Return a field that a credential depends on, with another value."""
     message = contracts.load().integration.by_name[contracts.load().types[type].member].message
     assert message is not None  # a config member is a message
     name = client.random.choice([each.name for each in message.fields if each.scrub == "dependent"])
@@ -202,7 +202,7 @@ def _changed(client: Client, type: str, config: Body) -> tuple[str, Any]:
 
 
 def _without_credentials(config: Body) -> Body:
-    """Return a config as the form sends it where the stored credentials are kept."""
+    """Return a config as the form sends it to keep the stored credentials."""
     hidden = contracts.load().credential_names
     found: Body = {}
     for name, value in config.items():

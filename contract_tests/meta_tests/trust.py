@@ -1,4 +1,4 @@
-"""Run the harness at targets that lie, and kill it: nothing of others is written to, nothing of its own stays.
+"""Run the harness against lying targets, and kill it: it writes to nothing foreign, and leaves nothing of its own.
 
 python -m contract_tests.meta_tests.trust --runs 1000 --kills 200
 """
@@ -24,12 +24,12 @@ from contract_tests.runner.leftovers import clean_leftovers
 from contract_tests.runner.run import Run
 
 TRUTHFUL = ("honest",)
-"""Targets at which a run has to be green, and nothing of it may stay."""
+"""Targets where a run must pass and leave nothing."""
 
 
 @dataclass(slots=True)
 class Outcome:
-    """How one run, or one kill with the clean-up after it, ended."""
+    """The outcome of a run, or of a kill with the following clean-up."""
 
     what: str
     requests: int = 0
@@ -41,7 +41,7 @@ class Outcome:
 
 
 def runs(number: int, seed: int, first: int = 0) -> Iterator[Outcome]:
-    """Run the harness at one lying target after the other."""
+    """Run the harness against one lying target after another."""
     names = list(LIES)
     for index in range(first, first + number):
         what = names[index % len(names)]
@@ -57,7 +57,7 @@ def runs(number: int, seed: int, first: int = 0) -> Iterator[Outcome]:
 
 
 def kills(number: int, seed: int) -> Iterator[Outcome]:
-    """Kill runs at random moments, sometimes start the target again and give its ids to a user, and clean up."""
+    """Kill runs at random moments, sometimes restart the target and give its ids to a user, and clean up."""
     draw = random.Random(seed)
     for index in range(number):
         again = draw.random() < 0.5
@@ -81,7 +81,7 @@ def kills(number: int, seed: int) -> Iterator[Outcome]:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """Return how the runs ended, a line for each kind."""
+    """Return the outcomes, one line for each kind."""
     kinds: dict[str, list[Outcome]] = defaultdict(list)
     for each in outcomes:
         kinds[each.what].append(each)
@@ -104,11 +104,13 @@ def table(outcomes: list[Outcome]) -> str:
 
 
 @click.command()
-@click.option("--runs", "number", default=1000, show_default=True, help="Quick runs at targets that lie.")
-@click.option("--kills", "killed", default=200, show_default=True, help="Runs that are killed and cleaned up after.")
-@click.option("--seed", default=0, show_default=True, help="Draw other moments.")
+@click.option("--runs", "number", default=1000, show_default=True, help="Number of quick runs against lying targets.")
+@click.option(
+    "--kills", "killed", default=200, show_default=True, help="Number of runs that are killed and cleaned up."
+)
+@click.option("--seed", default=0, show_default=True, help="Seed of the random moments.")
 def main(number: int, killed: int, seed: int) -> None:
-    """Print what happened; exit status 1 if the harness wrote to what is not its own, or left something."""
+    """Print the outcomes; exit with 1 if the harness wrote to a foreign integration, or left something."""
     outcomes = []
     for each in (*runs(number, seed), *kills(killed, seed)):
         outcomes.append(each)

@@ -160,7 +160,7 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
     reply = central.list(query)
     items = reply.integrations
     if reply.status != 200 or items is None:
-        raise PreconditionFailed("list", f"the list{query} answered {brief(reply)}")
+        raise PreconditionFailed("list", f"the list{query} was answered {brief(reply)}")
     name = re.compile(rf"{re.escape(central.transport.name_prefix + central.check)}-\d", re.IGNORECASE)
     by_id: dict[str, Body] = {}
     for item in items:
@@ -168,16 +168,16 @@ def listed(central: Central, query: str = "") -> dict[str, Body]:
             continue
         id = str(item.get("id"))
         if id in by_id:
-            raise CheckFailed("an integration is in the list twice", expected=by_id[id], got=item)
-        by_id[id] = with_masks(central.contract, item)  # an observer checks whether credentials are masked
+            raise CheckFailed("the list contains an integration twice", expected=by_id[id], got=item)
+        by_id[id] = with_masks(central.contract, item)  # an observer checks the masks
     return by_id
 
 
 def differences(got: Mapping[str, Body], expected: Mapping[str, Body]) -> dict[str, str]:
     """Return by id what is wrong with each integration that differs from the expected one."""
     wrong = {id: "is missing" for id in expected if id not in got}
-    wrong |= {id: "is there and should not be" for id in got if id not in expected}
-    return wrong | {id: "is not as it should be" for id in expected if id in got and got[id] != expected[id]}
+    wrong |= {id: "should not exist" for id in got if id not in expected}
+    return wrong | {id: "has wrong values" for id in expected if id in got and got[id] != expected[id]}
 
 
 def check_same(got: Mapping[str, Body], expected: Mapping[str, Body], what: str, *, check: str | None = None) -> None:
@@ -201,7 +201,7 @@ def check_listed(central: Central, sent: Mapping[str, Body], what: str, query: s
 def check_stored(central: Central, id: str, sent: Body, what: str) -> None:
     """Check that a GET shows the body that was sent last."""
     reply = central.get(id)
-    central.taken(reply, f"{what}: reading it")
+    central.ok(reply, f"{what}: reading it")
     central.same(reply.json, read_answer(central.contract, sent, id), what)
 
 

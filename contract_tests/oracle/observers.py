@@ -22,10 +22,10 @@ from mock_server.contract.routes import Routes
 from mock_server.contract.tables import MASK, Contract, Message, Operation
 
 OBSERVED = {
-    "answer-schema": "An answer breaks the schema of the contract: its status, a field or a value",
+    "answer-schema": "An answer violates the contract's schema: its status, a field or a value",
     "answer-media-type": "An answer is not JSON in Central's shape, but HTML or plain text",
     "every-request-answered": "A request gets no answer: the connection is dropped",
-    "no-server-error": "A request makes the server fail where no rule of Central says so",
+    "no-server-error": "A request makes the server fail, and no rule of Central explains it",
     "credentials-masked": "A read does not show a credential as six asterisks",
     "credential-leak": "A credential that was sent is in another answer, a header or an error",
     "create-answer-in-clear": "The answer to a create shows a credential in clear",
@@ -39,7 +39,7 @@ UNTOUCHED = "others-untouched"
 """The check that compares the integrations of others before and after the run."""
 
 UNMASKED = "a credential is not masked in a read"
-"""Text of this failure. Other checks that notice it use the same text, so that it is reported once."""
+"""Failure text that other checks share, so that the fault is reported once."""
 
 
 _TYPE = re.compile(rb'"type": ?"([^"\\]+)"')
@@ -107,7 +107,7 @@ class Observers:
             type = sent[1].decode() if sent else ""
             self.covered[operation.id, type if type in self.contract.types else "", reply.status] += 1
         self.seen |= {"every-request-answered", "no-server-error"}
-        if exchange.method == "HEAD" or exchange.path == PUBLISHED:  # no JSON answer of the API
+        if exchange.method == "HEAD" or exchange.path == PUBLISHED:  # not a JSON answer of the API
             return
         self.seen.add("answer-media-type")
         value = reply.json
@@ -131,22 +131,22 @@ class Observers:
                 got={"status": reply.status, "content type": media_type, "body": reply.text[:300]},
             )
         elif key := duplicate_key(reply.content):
-            what = "an object in an answer has a key twice"
+            what = "an object in an answer has a duplicate key"
             self.findings.add("answer-schema", what, exchange, expected="each key once", got={"key": key})
 
     def _check_server_error(self, operation: Operation | None, exchange: Exchange, reply: Reply) -> None:
-        """Accept a status of 500 or more only with a message that Central's rules have."""
+        """Accept a status of 500 or more only with a message of Central's rules."""
         if reply.status < 500 or reply.status == 501 or not reply.message:
             return  # an error without a message fails the check of its shape
         if reply.object.get("code") == 13 and self._expected_failures.search(reply.message):
             return
-        where = operation.id if operation is not None else "a request that is of no operation"
+        where = operation.id if operation is not None else "a request outside the contract"
         text = re.sub(r'"[^"]*"|[0-9a-f]{8}-[0-9a-f-]+|[0-9]+', "…", reply.message)[:80]
         self.findings.add(
             "no-server-error",
             f"{where} answers {reply.status}: {text}",
             exchange,
-            expected="a status below 500, or code 13 with a reason that Central has",
+            expected="a status below 500, or code 13 with an error of Central",
             got={"status": reply.status, "code": reply.object.get("code"), "message": reply.message[:500]},
         )
 
@@ -183,14 +183,14 @@ class Observers:
         for name, value in reply.headers.items():
             if self._canary.search(value) or self._encoded_canary.search(value):
                 self.findings.add(
-                    "credential-leak", f"a credential stands in the header {name}", exchange, got=f"{name}: {value}"
+                    "credential-leak", f"the header {name} contains a credential", exchange, got=f"{name}: {value}"
                 )
         if reply.redacted:
             answer = "\n".join([*(f"{name}: {value}" for name, value in reply.headers.items()), reply.text])
             start = max(answer.find(REDACTED) - 200, 0)
             self.findings.add(
                 "credential-leak",
-                "credentials of the run stand in an answer",
+                "an answer contains the run's own credentials",
                 exchange,
                 got=answer[start : start + 500],
             )
@@ -220,7 +220,7 @@ class Observers:
         if leaked or self._encoded_canary.search(reply.text):
             where = "an error" if reply.status >= 400 else "an answer"
             self.findings.add(
-                "credential-leak", f"a credential that was sent stands in {where}", exchange, got=reply.text[:500]
+                "credential-leak", f"{where} contains a credential that was sent", exchange, got=reply.text[:500]
             )
 
 
@@ -236,7 +236,7 @@ def duplicate_key(json_text: bytes) -> str:
 
 
 def encoded_forms(text: str) -> re.Pattern[str]:
-    """Return a pattern that matches a text in base64 (at any alignment), in hexadecimal, in capitals or reversed."""
+    """Return a pattern that matches a text in base64 (at any alignment), in hexadecimal, in upper case or reversed."""
     data = text.encode()
     forms = {text.upper(), text[::-1], data.hex(), data.hex().upper(), *(each.decode() for each in in_base64(data))}
     return re.compile("|".join(map(re.escape, sorted(forms))))

@@ -12,21 +12,21 @@ from contract_tests.engine.integrations import Body
 HEALTH_IS_WRITTEN = 0.5
 """Seconds after a create by which Central has written the health record that a DELETE requires."""
 
-EARLY_DELETE = "A DELETE straight after the create answers 404 although it deletes, as deployed Central does."
+EARLY_DELETE = "A DELETE right after the create answers 404 although it deletes, as on deployed Central."
 
 
 def filtered(central: Central, query: str) -> list[str]:
     """Return the ids in the list for a query that begins with a question mark."""
     reply = central.list(query)
     items = reply.integrations
-    central.true(items is not None, f"the list for {query} has no `integrations`", expected="a list", got=brief(reply))
+    central.true(items is not None, f"the list with {query} has no `integrations`", expected="a list", got=brief(reply))
     return [str(item.get("id")) for item in items or ()]
 
 
 def updated(central: Central, way: str, id: str, body: Body) -> None:
     """Update an integration by PUT or PATCH (`way`), including its credentials."""
     reply = central.put(id, body) if way == "PUT" else central.patch(id, body, update_password=True)
-    central.taken(reply, f"{way} of type {body['type']}")
+    central.ok(reply, f"{way} of type {body['type']}")
     central.same(reply.json, {}, f"the answer to {way}")
 
 
@@ -39,10 +39,10 @@ def too_early(central: Central, id: str, reply: Reply) -> bool:
 
 
 def deleted(central: Central, id: str, delete: Callable[[str], Reply] | None = None) -> bool:
-    """Delete an integration and check that DELETE answers 200 and {}; return whether this DELETE did.
+    """Delete an integration and check that DELETE answers 200 and {}; return whether this DELETE was answered 200.
 
-    Central writes the health record of an integration shortly after the create. A DELETE before that deletes,
-    but is answered 404. In this case the DELETE of an older integration must answer 200.
+    Central writes the health record of an integration shortly after the create. An earlier DELETE
+    deletes, but is answered 404. In this case the DELETE of an older integration must answer 200.
     """
     reply = (delete or central.delete)(id)
     early = too_early(central, id, reply)
@@ -54,7 +54,7 @@ def deleted(central: Central, id: str, delete: Callable[[str], Reply] | None = N
         reply = (delete or central.delete)(older)
         if delete is None and reply.status == 200:
             central.shared.controls.add("old-deleted")
-    central.taken(reply, "DELETE of an integration")
+    central.ok(reply, "DELETE of an integration")
     central.same(reply.json, {}, "the answer to DELETE")
     if delete is not None and not early:
         central.gone(id)

@@ -58,7 +58,7 @@ ENDPOINTS = (
     "HTTP://registry.example.com",
     "registry.example.com.",
 )
-"""Endpoints of the docker family with what a server may tidy up; no client is built from them."""
+"""Endpoints of the docker family that a server may normalise; no client is built from them."""
 
 # -- building clients ----------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ BROKEN: Mapping[str, list[Change]] = {
     "quay-endpoint-required": [
         ("quay", {"quay": {"endpoint": ""}}),
         ("quay", {"quay": {"endpoint": None}, "categories": ["SCANNER"]}),
-        # The first that is wrong is reported, and nothing else.
+        # Central reports only the first problem.
         ("quay", {"quay": {"endpoint": "", "registryRobotCredentials": ROBOT}}),
     ],
     "quay-scanner-without-robot": [
@@ -180,8 +180,8 @@ NOT_CREATED: Mapping[str, Change] = {
 }
 
 
-class Taken(NamedTuple):
-    """A combination of fields that is accepted; it looks wrong unless it is `usual`."""
+class Valid(NamedTuple):
+    """A combination of fields that Central accepts; it looks wrong unless it is `usual`."""
 
     what: str
     like: str
@@ -189,67 +189,65 @@ class Taken(NamedTuple):
     usual: bool = False
 
 
-TAKEN = (
-    Taken(
+VALID = (
+    Valid(
         "docker with an empty member",
         "docker",
         {"docker": dict.fromkeys(("endpoint", "username", "password", "insecure"))},
     ),
-    Taken("docker with empty texts", "docker", {"docker": {"endpoint": "", "username": "", "password": ""}}),
-    Taken("docker with a user name and no password", "ghcr", {"docker": {"password": ""}}),
-    Taken("quay without credentials", "quay", {"quay": {"oauthToken": ""}}),
-    Taken("a quay scanner without credentials", "quay", {"categories": ["SCANNER"], "quay": {"oauthToken": ""}}),
-    Taken(
+    Valid("docker with empty texts", "docker", {"docker": {"endpoint": "", "username": "", "password": ""}}),
+    Valid("docker with a user name and no password", "ghcr", {"docker": {"password": ""}}),
+    Valid("quay without credentials", "quay", {"quay": {"oauthToken": ""}}),
+    Valid("a quay scanner without credentials", "quay", {"categories": ["SCANNER"], "quay": {"oauthToken": ""}}),
+    Valid(
         "quay with a robot account", "quay", {"quay": {"oauthToken": "", "registryRobotCredentials": ROBOT}}, usual=True
     ),
-    Taken(
+    Valid(
         "quay with both credentials for both categories",
         "quay",
         {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}},
         usual=True,
     ),
-    Taken(
+    Valid(
         "quay with both credentials and one category twice",
         "quay",
         {"categories": ["REGISTRY", "REGISTRY"], "quay": {"registryRobotCredentials": ROBOT}},
     ),
-    Taken("quay without credentials for both categories", "quay", {"categories": BOTH, "quay": {"oauthToken": ""}}),
-    Taken("ecr by IAM", "ecr", {"ecr": KEYLESS | {"useIam": True}}, usual=True),
-    Taken("ecr by an assumed role", "ecr", {"ecr": {"useAssumeRole": True, "endpoint": ""}}, usual=True),
-    Taken("ecr by authorization data", "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}, usual=True),
-    Taken(
+    Valid("quay without credentials for both categories", "quay", {"categories": BOTH, "quay": {"oauthToken": ""}}),
+    Valid("ecr by IAM", "ecr", {"ecr": KEYLESS | {"useIam": True}}, usual=True),
+    Valid("ecr by an assumed role", "ecr", {"ecr": {"useAssumeRole": True, "endpoint": ""}}, usual=True),
+    Valid("ecr by authorization data", "ecr", {"ecr": KEYLESS | {"authorizationData": DATA}}, usual=True),
+    Valid(
         "ecr by authorization data with an endpoint and a role that is not used",
         "ecr",
         {"ecr": KEYLESS | {"authorizationData": DATA, "endpoint": "https://api.ecr.example.com", "assumeRoleId": ""}},
     ),
-    Taken("ecr with a key and half of authorization data", "ecr", {"ecr": {"authorizationData": {"username": "AWS"}}}),
-    Taken(
+    Valid("ecr with a key and half of authorization data", "ecr", {"ecr": {"authorizationData": {"username": "AWS"}}}),
+    Valid(
         "artifactregistry by workload identity",
         "artifactregistry",
         {"google": {"serviceAccount": "", "wifEnabled": True}},
         usual=True,
     ),
-    Taken("artifactregistry without a project", "artifactregistry", {"google": {"project": ""}}),
-    Taken("azure by workload identity", "azure", {"azure": {"password": "", "wifEnabled": True}}, usual=True),
-    Taken("azure without a user name", "azure", {"azure": {"username": ""}}),
-    Taken("azure with a docker member", "docker", {"type": "azure"}),
-    Taken("clairify without the address of its gRPC port", "clairify", {"clairify": {"grpcEndpoint": ""}}),
-    Taken("clairify as a node scanner", "clairify", {"categories": NODE}, usual=True),
-    Taken("clairify for both categories", "clairify", {"categories": ["SCANNER", "NODE_SCANNER"]}, usual=True),
+    Valid("artifactregistry without a project", "artifactregistry", {"google": {"project": ""}}),
+    Valid("azure by workload identity", "azure", {"azure": {"password": "", "wifEnabled": True}}, usual=True),
+    Valid("azure without a user name", "azure", {"azure": {"username": ""}}),
+    Valid("azure with a docker member", "docker", {"type": "azure"}),
+    Valid("clairify without the address of its gRPC port", "clairify", {"clairify": {"grpcEndpoint": ""}}),
+    Valid("clairify as a node scanner", "clairify", {"categories": NODE}, usual=True),
+    Valid("clairify for both categories", "clairify", {"categories": ["SCANNER", "NODE_SCANNER"]}, usual=True),
 )
 
 LEFT_ALONE = (
-    Taken("type rhel without an endpoint", "rhel", {"docker": {"endpoint": ""}}),
-    Taken(
-        "a region in capitals and an id that is no number", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}
-    ),
-    Taken("keys beside IAM", "ecr", {"ecr": {"useIam": True}}),
-    Taken("the id of a role that is not used", "ecr", {"ecr": {"assumeRoleId": "Role", "assumeRoleExternalId": ""}}),
-    Taken("a project that is a number", "artifactregistry", {"google": {"project": "0123"}}),
-    Taken("a negative number of scans", "clairify", {"clairify": {"numConcurrentScans": -1}}),
-    Taken("a source without any text", "ghcr", {"source": {}}),
+    Valid("type rhel without an endpoint", "rhel", {"docker": {"endpoint": ""}}),
+    Valid("an upper-case region and a non-numeric id", "ecr", {"ecr": {"region": "US-East-1", "registryId": "Id"}}),
+    Valid("keys together with IAM", "ecr", {"ecr": {"useIam": True}}),
+    Valid("the id of a role that is not used", "ecr", {"ecr": {"assumeRoleId": "Role", "assumeRoleExternalId": ""}}),
+    Valid("a project that is a number", "artifactregistry", {"google": {"project": "0123"}}),
+    Valid("a negative number of scans", "clairify", {"clairify": {"numConcurrentScans": -1}}),
+    Valid("a source without any text", "ghcr", {"source": {}}),
 )
-"""Values that a server may put right, beyond `TAKEN`."""
+"""Values that a server may correct, besides `VALID`."""
 
 
 # -- stored credentials --------------------------------------------------------------------------
@@ -266,7 +264,7 @@ PLAIN: tuple[Variant, ...] = (
 VARIANTS: tuple[Variant, ...] = (
     ("docker", {}),
     ("quay", {"categories": BOTH, "quay": {"registryRobotCredentials": ROBOT}}),
-    # Ignored beside an access key, but stored.
+    # Stored, but ignored because of the access key.
     ("ecr", {"ecr": {"authorizationData": DATA}}),
     ("artifactregistry", {}),
     ("azure", {}),

@@ -27,13 +27,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options --central-url and --central-options."""
     group = parser.getgroup("central-contract", "the contract and the rules of Central")
     group.addoption(
-        "--central-url", metavar="URL", help="Server that the tests of contract_tests check [default: a mock of ours]."
+        "--central-url", metavar="URL", help="Server that the tests of contract_tests check [default: a new mock]."
     )
     group.addoption(
         "--central-options",
         default="",
         metavar="OPTIONS",
-        help="Options of `central-contract check` in one word, such as '--quick --rate 20/s'.",
+        help="Options of `central-contract check` as one argument, such as '--quick --rate 20/s'.",
     )
 
 
@@ -44,12 +44,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 _incomplete = pytest.StashKey[list[str]]()
-"""Why not everything that was selected was checked; pytest itself counts a skipped test as fine."""
+"""Why the run is incomplete; pytest itself accepts skipped tests."""
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over from a worker of xdist why its run is incomplete."""
+    """Copy from an xdist worker why its run is incomplete."""
     node.config.stash.setdefault(_incomplete, []).extend(getattr(node, "workeroutput", {}).get("central", ()))
 
 
@@ -77,7 +77,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @contextmanager
 def _harness_required(fixture: str) -> Iterator[None]:
-    """Fail a test with one clear line if only the stub is installed."""
+    """Fail a test with one clear line if the harness is not installed."""
     missing = ""
     try:
         yield
@@ -130,7 +130,7 @@ def _report(options: Options) -> tuple[Report | None, str]:
     try:
         report = Run(options)()
     except HarnessError as error:
-        return None, f"the harness cannot do its work: {error}"
+        return None, f"the run could not begin: {error}"
     except BudgetSpent as error:
         return None, f"the budget of {error} was used up before the first check"
     if report.interrupted:
@@ -192,12 +192,12 @@ def central_fixture() -> Callable[..., Recorded]:
         if case is None:
             close = similar(name)
             hint = f"; did you mean {' or '.join(close)}?" if close else ""
-            pytest.fail(f"there is no fixture {name!r} (`central-contract fixtures --list`){hint}", pytrace=False)
+            pytest.fail(f"there is no fixture {name!r} (see `central-contract fixtures --list`){hint}", pytrace=False)
         if not case.in_force(wish.version):
             having = [each for each in contracts.load().releases.lines if case.in_force(each)]
             pytest.fail(
                 f"Central {wish.version} has no fixture {name!r}; "
-                f"central_fixture({name!r}, central_version={having[-1]!r}) has",
+                f"use central_fixture({name!r}, central_version={having[-1]!r})",
                 pytrace=False,
             )
         value = plain(drawn(case, wish, mocks(wish.version)))
@@ -217,9 +217,9 @@ class CheckResult(NamedTuple):
 def central_result(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], CheckResult | None]:
-    """Return a function that returns the result of a check, or None if the profile leaves the check out.
+    """Return a function that returns the result of a check, or None if the check is not in the profile.
 
-    One run covers all selected checks. With xdist, the first worker makes the run and the others read its results.
+    One run covers all selected checks. With xdist, the first worker runs them and the others read the results.
     """
     config = request.config
     results: dict[str, CheckResult] = {}
@@ -265,11 +265,11 @@ def _run(session: pytest.Session) -> dict[str, CheckResult]:
 
 
 _UNABLE = ""
-"""In place of a check's id: the run could not be made."""
+"""In place of a check's id, if the run failed."""
 
 
 def _shared(folder: Path, run: Callable[[], dict[str, CheckResult]]) -> dict[str, CheckResult]:
-    """Return the results of one run for all workers of xdist: the first makes it and writes the results to a file."""
+    """Return the results of one run for all xdist workers: the first runs the checks and writes them to a file."""
     results = folder / "central-contract.json"
     try:
         claim = os.open(folder / "central-contract.pid", os.O_CREAT | os.O_EXCL | os.O_WRONLY)
@@ -332,7 +332,7 @@ def apply_result(results: Callable[[str], CheckResult | None], check: str) -> No
         pytest.exit(unable.text, returncode=2)
     result = results(check)
     if result is None:
-        pytest.skip("the profile leaves it out")
+        pytest.skip("not in this profile")
     if result.outcome == outcomes.FAILED:
         pytest.fail(result.text, pytrace=False)
     if result.outcome == outcomes.ERROR:

@@ -1,4 +1,4 @@
-"""The observed checks of the harness, as checks of plain schemathesis.
+"""The observed checks of the harness, as schemathesis checks.
 
     SCHEMATHESIS_HOOKS=contract_tests.plugins.schemathesis_checks schemathesis run openapi.yaml --url URL
 
@@ -56,7 +56,7 @@ _created: dict[str, _Created] = {}
 
 
 _last_observed = threading.local()
-"""The last answer of each thread and its failures, because every check asks for the same answer."""
+"""The last answer of each thread and its failures, because every check judges the same answer."""
 
 
 def findings(response: schemathesis.Response) -> list[Failure]:

@@ -15,9 +15,9 @@ KINDS = ("json", "junit", "markdown", "html")
 
 
 def requested(chosen: dict[str, Any]) -> dict[str, Path]:
-    """Remove the report options from `chosen`, and return the file of each kind of report that the user asks for.
+    """Remove the report options from `chosen`, and return the file of each requested report.
 
-    Their folders are created now, so that no run ends without its report.
+    Their folders are created now, so that a run cannot lose its report.
 
     Raises:
         HarnessError: a folder cannot be created, or a report not be written.

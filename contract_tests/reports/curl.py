@@ -33,7 +33,7 @@ BASIC_VARIABLE = "CENTRAL_BASIC"
 
 _VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
-"""Bytes of the longest argument; Linux allows 128 KiB."""
+"""Maximum size of an argument in bytes; Linux allows 128 KiB."""
 _READ_ID = """ | tee /dev/stderr | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)"""
 
 
@@ -109,7 +109,7 @@ def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
     ids: dict[str, str] = {}
     lines = []
     if at_once(exchanges):
-        lines.append("# Some of these were under way at the same moment; one after the other they may go well.")
+        lines.append("# Some of these requests were concurrent; sent one after another, they may succeed.")
     for exchange in exchanges:
         created = created_id(exchange)
         text = line(exchange, access, ids)
@@ -119,7 +119,7 @@ def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
         lines.append(text)
     for id in _not_deleted(exchanges, ids):
         delete = line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids)
-        lines.append(f'[ -z "${ids[id]}" ] || {delete}  # tidy up')
+        lines.append(f'[ -z "${ids[id]}" ] || {delete}  # clean up')
     used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
     return [*(f': "${{{name}:?}}"' for name in used), *lines]
 

@@ -16,7 +16,7 @@ def hints(report: Report) -> Iterator[str]:
     if listed is not None and not isinstance(read_json(listed.reply), dict):
         yield (
             f"Is {report.target} a Central? GET {COLLECTION} answered {_described(listed)}. "
-            f"Give the URL up to /v1, and make sure that no login page is in front."
+            f"Give the URL without /v1, and make sure that no login page answers instead."
         )
     yield from report.notes
 

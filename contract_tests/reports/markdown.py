@@ -27,7 +27,7 @@ def render(report: Report, options: Options) -> str:
     if known:
         lines += ["", "### Known differences", "", *(f"- {result.check}: {result.reason}" for result in known)]
     if report.gone:
-        lines += ["", "### Known differences that no longer occur", "", *(f"- {each.check}" for each in report.gone)]
+        lines += ["", "### Known differences not found", "", *(f"- {each.check}" for each in report.gone)]
     if report.left_behind:
         lines += ["", "### Left behind", "", *(f"- {markdown(each)}" for each in report.left_behind)]
     lines += ["", "### Results by kind", "", *_by_group(report)]

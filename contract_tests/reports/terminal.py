@@ -30,7 +30,7 @@ _STYLES = {"passed": "green", FAILED: "bold red", KNOWN: "yellow", SKIPPED: "dim
 _MOST_LINES = 40
 _MOST_NAMES = 12
 _MOST_REQUESTS = 40
-"""Lines of the longest script that the terminal shows; a longer one is left out, as part of a script cannot run."""
+"""Maximum number of lines of a script on the terminal; a longer one is omitted, as part of a script cannot run."""
 _SILENCE = 10.0
 """Seconds between progress lines if standard error is not a terminal."""
 
@@ -86,7 +86,7 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     if report.gone:
         gone = ", ".join(dict.fromkeys(each.check for each in report.gone))
-        console.print(Text(f"FIXED  known differences that no longer occur: {gone}", "dim"))
+        console.print(Text(f"FIXED  known differences not found on this target: {gone}", "dim"))
     notes = [f"{each.check}: {each.reason}" for each in report.results if each.outcome == PASSED and each.reason]
     for note in notes:
         console.print(Text(f"NOTE   {printable(note)}", "dim"))
@@ -94,10 +94,10 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
         console.print(Text(printable(f"SKIP   {reason}: {_some(checks)}"), _STYLES[SKIPPED]))
     console.print(Text(coverage(report), "dim"))
     if report.not_covered:
-        console.print(Text(f"NOT COVERED  {_some(report.not_covered)}", "yellow"))
+        console.print(Text(f"NOT COVERED  rules {_some(report.not_covered)}", "yellow"))
     if report.left_behind:
         console.print(Text(printable(f"LEFT BEHIND  {', '.join(report.left_behind)}"), "bold red"))
-        console.print(Text(f"             `central-contract clean {report.target}` tries again", "bold red"))
+        console.print(Text(f"             delete them with `central-contract clean {report.target}`", "bold red"))
     for hint in hints(report):
         console.print(Text(printable(f"HINT   {hint}"), "bold yellow"))
     console.print(_by_group(report))
@@ -184,13 +184,15 @@ def comparison(result: Comparison, one: str, two: str) -> None:
         checks = ", ".join(f"{check} ({count})" for check, count in result.apart.items())
         console.print(Text(f"APART    requests to one server only, as an earlier answer differed: {checks}", "yellow"))
     console.print(
-        Text(f"\n- {one}\n+ {two}\n{result.compared} requests compared, {len(result.differences)} differences.", "bold")
+        Text(
+            f"\n- {one}\n+ {two}\nRequests compared: {result.compared}, differences: {len(result.differences)}.", "bold"
+        )
     )
 
 
-def _indented(text: str, blanks: int, style: str = "") -> Text:
+def _indented(text: str, spaces: int, style: str = "") -> Text:
     """Indent every line without wrapping or cutting it, so that commands can be copied."""
-    return Text("\n".join(" " * blanks + line for line in text.split("\n")), style)
+    return Text("\n".join(" " * spaces + line for line in text.split("\n")), style)
 
 
 def _lines(lines: Iterable[str]) -> Iterator[Text]:
@@ -215,7 +217,7 @@ def _failed(result: Result, report: Report, options: Options) -> Group:
             parts.append(_indented(f"{len(failure.exchanges)} requests lead to this failure; {script}", 9, "cyan"))
         else:
             parts += [_indented(line, 9, "cyan") for line in lines]
-    parts += [_indented(f"again: {command}", 7) for command in replay_commands]
+    parts += [_indented(f"repeat it: {command}", 7) for command in replay_commands]
     parts.append(Text(""))
     return Group(*parts)
 

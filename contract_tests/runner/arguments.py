@@ -32,7 +32,7 @@ DEFAULT_BUDGET = 60.0
 
 
 class Unable(click.ClickException):
-    """The command cannot do its work; the text may quote a target, a server or a file."""
+    """The command cannot proceed; the text may quote a target, a server or a file."""
 
     exit_code = 2
 
@@ -58,7 +58,7 @@ def seconds(_context: click.Context, _parameter: click.Parameter, value: str | N
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
     time = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
     if not 0.001 <= time <= _LONGEST:
-        raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h (a day at the most)")
+        raise click.BadParameter(f"{value!r} is not a time such as 0.5s, 60s, 5m or 1h, up to a day")
     return time
 
 
@@ -68,12 +68,12 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
         try:
             ssl.create_default_context(cafile=file)
         except OSError as error:
-            raise click.BadParameter(f"{file}: contains no certificates that can be read (PEM): {error}") from None
+            raise click.BadParameter(f"{file}: contains no valid certificates (PEM): {error}") from None
     return file
 
 
 def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    """Check the format of a run's name. It has no hyphen, so that no run's prefix begins like another's."""
+    """Check the format of a run's name. A hyphen could make it a prefix of another run's."""
     if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 lower-case letters and digits")
     return value
@@ -96,7 +96,7 @@ def unknown_check(name: str) -> str:
     if name in known:
         return ""
     close = difflib.get_close_matches(name, known, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`central-contract list` names them all"
+    hint = f"did you mean {' or '.join(close)}?" if close else "`central-contract list` lists them"
     return f"unknown check {name!r}; {hint}"
 
 
@@ -128,7 +128,7 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
         text = text.strip()
         is_value = text != "" and text.isascii() and text.isprintable()
         if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
-            raise click.BadParameter(f"{name!r} is not the name of a header with a value, such as 'X-Route: blue'")
+            raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
         headers.append((name, text))
@@ -144,7 +144,7 @@ def _shipped_difference(
     names = ["all", *(each.check for each in known.read([known.SHIPPED]))]
     for value in values:
         if value not in names:
-            raise click.BadParameter(f"{value!r} is none of {', '.join(names)}{_close(value, names)}")
+            raise click.BadParameter(f"{value!r} is not one of {', '.join(names)}{_close(value, names)}")
     return values
 
 
@@ -154,7 +154,7 @@ def _close(value: str, names: Iterable[str]) -> str:
 
 
 def _config(context: click.Context, _parameter: click.Parameter, file: Path | None) -> Path | None:
-    """Take options that the command line does not set from a TOML file. Its paths are relative to its folder."""
+    """Read options that the command line does not set from a TOML file. Its paths are relative to its folder."""
     if file is None:
         return None
     try:
@@ -186,7 +186,7 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
     """Convert a value of a TOML file to its form on the command line."""
     if key == parameter.name == "profile":
         if value not in PROFILES:
-            raise click.BadParameter(f"{file}: {key}: {value!r} is none of {', '.join(PROFILES)}")
+            raise click.BadParameter(f"{file}: {key}: {value!r} is not one of {', '.join(PROFILES)}")
         return value
     switch = isinstance(parameter, click.Option) and parameter.is_flag
     if switch and isinstance(value, bool):
@@ -221,7 +221,7 @@ def check_option(name: str, help: str) -> Callable[[Any], Any]:
 
 
 def version_option(default: str) -> Callable[[Any], Any]:
-    """Return the option for the release of Central; `default` says in words which one is used without it."""
+    """Return the option for the release of Central; `default` describes the one used without it."""
     return click.option(
         "--central-version", type=RELEASE, help=f"Release of Central, such as 4.11 or 4.11.0  [default: {default}]"
     )
@@ -235,11 +235,11 @@ def _token_option(role: str, what: str) -> Callable[[Any], Any]:
 _ACCESS = (
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
-    click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authority to trust (PEM)."),
-    click.option("--insecure", is_flag=True, help="Do not check the certificate."),
+    click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authorities to trust (PEM)."),
+    click.option("--insecure", is_flag=True, help="Accept any certificate."),
     click.option("--client-cert", type=FILE, help="Certificate to present to the target (PEM)."),
     click.option("--client-key", type=FILE, help="Private key of --client-cert, unless that file contains it."),
-    time_option("--timeout", "Time to wait for an answer, such as 30s.", "30s", show_default=True),
+    time_option("--timeout", "Time limit for each answer, such as 30s.", "30s", show_default=True),
 )
 
 _TARGET = (
@@ -258,7 +258,7 @@ _TARGET = (
         type=click.Path(file_okay=False, path_type=Path),
         default=Path(".central-contract"),
         show_default=True,
-        help="Folder for the ledgers, which record what runs create.",
+        help="Folder for ledgers, which record what runs create, and for last-report.json.",
     ),
 )
 
@@ -279,14 +279,14 @@ _CONFIG_FILE = click.option(
 _SKIP = check_option("--skip", "Skip this check")
 _KNOWN = (
     click.option(
-        "--known", type=FILE, multiple=True, help="TOML file with your own known differences; can be repeated."
+        "--known", type=FILE, multiple=True, help="TOML file with known differences of your own; can be repeated."
     ),
     click.option(
         "--no-known",
         multiple=True,
         metavar="CHECK",
         callback=_shipped_difference,
-        help="Count a shipped known difference as a failure (`all` for every one); can be repeated.",
+        help="Treat a shipped known difference as a failure (`all`: every one); can be repeated.",
     ),
 )
 
@@ -299,15 +299,15 @@ _REPORTS = (*_DATA_REPORTS, click.option("--report-html", type=NEW_FILE, help="W
 
 _TRAFFIC = (
     _CONFIG_FILE,
-    version_option("the one in the traffic, or the newest"),
+    version_option("from the traffic, or the newest"),
     _SKIP,
     *_KNOWN,
     click.option(
         "--others-write",
         is_flag=True,
-        help="Other clients write to this Central unseen, so do not judge rules that depend on stored state.",
+        help="Clients outside this traffic write to this Central, so do not judge rules that depend on stored state.",
     ),
-    click.option("--client-fails", is_flag=True, help="Also fail if a request breaks the contract."),
+    click.option("--client-fails", is_flag=True, help="Also fail if a request violates the contract."),
     *_REPORTS,
 )
 
@@ -316,21 +316,19 @@ _RUN = (
     _CONFIG_FILE,
     click.option("--quick", "profile", flag_value="quick", help="Check every rule once, with a short lifecycle."),
     click.option("--deep", "profile", flag_value="deep", help="Try many more inputs, within the budget."),
-    click.option("--managed", is_flag=True, help="The target is the managed service, whose ECR cannot use IAM."),
+    click.option("--managed", is_flag=True, help="The target is the managed service, where ECR cannot use IAM."),
     version_option("ask the target"),
-    click.option("--seed", type=int, help="Seed of the generated inputs, to repeat a run  [default: random, printed]"),
+    click.option("--seed", type=int, help="Seed of generated inputs, to repeat a run  [default: random, printed]"),
     check_option("--only", "Run only this check"),
     _SKIP,
-    click.option(
-        "--strict", is_flag=True, help="Count a skipped check as failed, unless it does not apply to this Central."
-    ),
+    click.option("--strict", is_flag=True, help="Fail skipped checks, unless they do not apply to this Central."),
     click.option(
         "--require-rules",
         type=click.FloatRange(0, 100),
         default=0.0,
         show_default=False,
         metavar="PERCENT",
-        help="Share of the rules that must be covered; otherwise the run is incomplete.",
+        help="Minimum share of the rules to cover; otherwise the run is incomplete.",
     ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
     click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
@@ -339,12 +337,12 @@ _RUN = (
     ),
     click.option("--max-requests", type=click.IntRange(1), help="Maximum number of requests for the checks."),
     click.option(
-        "--max-live", type=click.IntRange(10), default=150, help="Maximum number of integrations that exist at once."
+        "--max-live", type=click.IntRange(10), default=150, help="Maximum number of integrations of a run at any time."
     ),
-    time_option("--max-response-time", "Longest time that an answer may take.", "5s"),
+    time_option("--max-response-time", "Fail if an answer takes longer than this.", "5s"),
     click.option("--workers", type=click.IntRange(1, 16), default=1, help="Number of checks that run in parallel."),
     click.option(
-        "--allow-registry-tests", is_flag=True, help="Let the target contact registries (hosts that do not exist)."
+        "--allow-registry-tests", is_flag=True, help="Let the target contact registries, at hosts that do not exist."
     ),
     click.option("--allow-load", is_flag=True, help="Also send a message of 25 MiB."),
     click.option(
@@ -357,7 +355,7 @@ _RUN = (
         envvar="CENTRAL_EXAMPLES",
         metavar="redis://…",
         callback=_examples,
-        help="Share failing inputs between runs: try known ones first, store new ones [env: CENTRAL_EXAMPLES].",
+        help="Redis that shares failing inputs between runs [env: CENTRAL_EXAMPLES].",
     ),
     *_KNOWN,
 )

@@ -1,7 +1,7 @@
 """Comparison of two servers: send both the same requests and report where their answers differ.
 
 The requests are those of the checks, with the same seed and run id. Failures of checks are ignored, as
-a fault of both servers is no difference.
+a fault that both servers share is not a difference.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from contract_tests.runner.run import Progress, Run
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on timing."""
 _HEADERS = ("content-type", "location", "www-authenticate")
-"""Compared headers: the others depend on proxies and on the moment."""
+"""Compared headers; others depend on proxies and on time."""
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{11,12}", re.IGNORECASE)
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
@@ -43,7 +43,7 @@ class Difference:
 
     @property
     def request(self) -> str:
-        """Method and path of the request that both servers were sent."""
+        """Method and path of the request that was sent to both servers."""
         return f"{self.one.method} {self.one.path}"
 
 
@@ -52,10 +52,10 @@ class Comparison:
     """The result of a comparison."""
 
     compared: int = 0
-    """Number of requests that both servers were sent."""
+    """Number of requests that were sent to both servers."""
     differences: list[Difference] = field(default_factory=list)
     apart: dict[str, int] = field(default_factory=dict)
-    """Number of requests by check that only one server was sent, because an earlier answer differed."""
+    """Number of requests by check that were sent to one server only, because an earlier answer differed."""
 
 
 def compare(one: Options, two: Options, progress: Progress = lambda *_: None) -> Comparison:
@@ -103,7 +103,7 @@ def _compare_check(
     second: list[Exchange],
     normalisers: tuple[_Normaliser, _Normaliser],
 ) -> None:
-    """Align the requests of one check at both servers and compare the answers to those that both were sent."""
+    """Align the requests of one check at both servers and compare the answers to those that were sent to both."""
     one, two = normalisers
     requests = [one.request(exchange) for exchange in first], [two.request(exchange) for exchange in second]
     matcher = SequenceMatcher(None, *requests, autojunk=False)
@@ -164,7 +164,7 @@ class _Normaliser:
         return _UUID.sub(self._named, text)
 
     def _named(self, match: re.Match[str]) -> str:
-        """Return the name of an id, even if a check has sent it in capitals or cut short."""
+        """Return the name of an id, even if a check has sent it in upper case or truncated."""
         id = match[0]
         if _key(id) in self._sent:
             return id

@@ -30,7 +30,7 @@ _CLOSE = 0.9
 
 
 def refuse_misspelt(environment: Iterable[str]) -> None:
-    """Raise click.UsageError for a variable with almost the name of one of ours, which would be ignored silently."""
+    """Raise click.UsageError for a misspelt variable of this command, which would be silently ignored."""
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in VARIABLES:
             for close in difflib.get_close_matches(name, VARIABLES, n=1, cutoff=_CLOSE):
@@ -75,12 +75,12 @@ def bearer(path: Path | None, variable: str) -> str | None:
     """
     token = _secret(path, variable)
     if token and not re.fullmatch(r"[!-~]+", token):
-        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without blanks")
+        raise click.UsageError(f"{path or variable} does not hold a token: one line of ASCII without spaces")
     return f"Bearer {token}" if token else None
 
 
 def _basic(path: Path | None) -> str | None:
     pair = _secret(path, "CENTRAL_BASIC")
     if pair and not (":" in pair and pair.isprintable()):
-        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold USER:PASSWORD in one line")
+        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold one line USER:PASSWORD")
     return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

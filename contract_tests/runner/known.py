@@ -83,7 +83,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
             raise HarnessError(f"{path}: {error}") from None
         for key, entries in content.items():
             if key != "difference" or not isinstance(entries, list):
-                raise HarnessError(f"{path}: {key}: is not a table [[difference]]")
+                raise HarnessError(f"{path}: {key}: is not a [[difference]] table")
             for number, entry in enumerate(entries, 1):
                 if problem := _problem(entry):
                     raise HarnessError(f"{path}: difference {number}: {problem}")
@@ -94,7 +94,7 @@ def read(paths: Iterable[Path]) -> list[KnownDifference]:
 def _problem(entry: Any) -> str:
     """Return the error in an entry of a file, or "" if it is valid."""
     if not isinstance(entry, dict):
-        return f"{entry!r} is no table"
+        return f"{entry!r} is not a table"
     known = [each.name for each in dataclasses.fields(KnownDifference)]
     if unknown := [key for key in entry if key not in known]:
         return f"unknown key {unknown[0]!r}; known: {', '.join(known)}"
@@ -102,7 +102,7 @@ def _problem(entry: Any) -> str:
         if not entry.get(key):
             return f"it has no {key}"
     if not all(isinstance(entry.get(key, ""), str) for key in ("check", "reason", "link", "contains")):
-        return "check, reason, link and contains are texts"
+        return "check, reason, link and contains must be strings"
     versions = entry.get("versions", [])
     if not isinstance(versions, list) or not all(isinstance(each, str) for each in versions):
         return f"versions: {versions!r} is not a list of releases"

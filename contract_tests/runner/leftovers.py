@@ -106,7 +106,7 @@ def _remove_unlisted(transport: Transport) -> list[str]:
     for id in sorted(transport.ownership.live):
         _remove(transport, {"id": id})
     is_unsure = transport.pace.unanswered or transport.guard.has_lost_create
-    unknown = ["integrations of requests that got no answer, if any"] if is_unsure else []
+    unknown = ["integrations whose create was not answered, if any"] if is_unsure else []
     return [*sorted(map(one_line, transport.ownership.live)), *unknown]
 
 
@@ -125,7 +125,7 @@ def _remove(transport: Transport, item: Mapping[str, Any]) -> None:
             return
         reply = transport.send("DELETE", f"{COLLECTION}/{id}", check="clean-up")
         if reply.status == 400 and item.get("type") == "scannerv4":
-            # The target let an update make it Scanner V4, which cannot be deleted; change it back.
+            # The target accepted an update to Scanner V4, which cannot be deleted; change it back.
             body = {"name": item.get("name"), "type": "docker", "categories": ["REGISTRY"],
                     "docker": {"endpoint": "registry.example.com"}, "skipTestIntegration": True}  # fmt: skip
             transport.send("PUT", f"{COLLECTION}/{id}", value=body, check="clean-up")

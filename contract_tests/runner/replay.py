@@ -24,7 +24,7 @@ from contract_tests.runner.run import Run
 
 SHOWS, GONE, UNKNOWN = "still fails", "no longer fails", "could not be judged"
 STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
-"""Exit statuses, fit for `git bisect run`: 125 lets it try another commit."""
+"""Exit statuses for `git bisect run`, which skips a commit on 125."""
 
 _REQUEST_OPTIONS = (
     "managed", "max_live", "max_response_time", "workers", "allow_registry_tests", "allow_load", "disposable",
@@ -117,7 +117,7 @@ def read(report: Path, name: str) -> Recorded:
         raise HarnessError(f"{report}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
-        raise HarnessError(f"{report} is no JSON report of a run (--report-json): {why}") from None
+        raise HarnessError(f"{report} is not a JSON report of a run (--report-json): {why}") from None
 
 
 def exchange_value(exchange: Exchange) -> dict[str, Any]:

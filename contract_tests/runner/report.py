@@ -26,7 +26,7 @@ NOT_APPLICABLE = "not applicable"
 NOT_CHOSEN = "not chosen"
 """Skipped: the check needs an option that was not given."""
 CUT_OFF = "cut off"
-"""Skipped, or run in its short form only: the budget was used up, or the run was stopped."""
+"""Skipped, or run only in its quick form: the budget was used up, or the run was stopped."""
 BLOCKED = "blocked"
 """Skipped: the target or the credentials do not let the check run."""
 WAITING = "waiting"
@@ -38,7 +38,7 @@ INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 """Exit statuses of a run that a signal ended."""
 
 TRAFFIC = "traffic"
-"""In place of the profile: the report is on recorded or live traffic."""
+"""In place of the profile, for a report on recorded or live traffic."""
 
 GIVEN, REPORTED, ASSUMED = "given", "reported by the target", "assumed"
 """Origins of the release that a run checks against."""
@@ -101,7 +101,7 @@ class Report:
     requests: int = 0
     results: list[Result] = field(default_factory=list)
     gone: list[KnownDifference] = field(default_factory=list)
-    """Known differences of the release that no longer occur although their checks ran."""
+    """Known differences of the release that the target does not have, because their checks passed."""
     left_behind: list[str] = field(default_factory=list)
     covered: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     """Number of answers by operation, sent type and status."""
@@ -173,7 +173,7 @@ class Report:
     @property
     def release(self) -> str:
         """The release that the run checked against, and its origin."""
-        advice = " (--central-version sets it)" if self.version_from == ASSUMED else ""
+        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
         return f"Central {self.version}, {self.version_from}{advice}"
 
     # -- the verdict ------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Report:
         skipped = [each for each in self.results if each.outcome == SKIPPED]
         for result in skipped:
             if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
-                yield f"{result.check} was requested but skipped: {result.reason}"
+                yield f"{result.check} was selected by --only but skipped: {result.reason}"
         # A failed check already explains the checks that wait for it.
         for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
             some = [each for each in skipped if each.skip == kind]
@@ -199,13 +199,13 @@ class Report:
                 yield f"{_checks(sum(each.reason == reason for each in some))} skipped: {reason}"
         short = [each for each in self.results if each.cut and each.outcome in JUDGED]
         for cut in dict.fromkeys(each.cut for each in short):
-            yield f"{_checks(sum(each.cut == cut for each in short))} run only in the short form: {cut}"
+            yield f"{_checks(sum(each.cut == cut for each in short))} run only in their quick form: {cut}"
         rules = len(self.rules)
         share = 100 * (rules - len(self.not_covered)) / rules
         if share < self.require_rules:
-            yield f"{share:.1f} % of the rules were covered; --require-rules asks for {self.require_rules:g} %"
+            yield f"{share:.1f} % of the rules were covered; --require-rules demands {self.require_rules:g} %"
         if self.left_behind:
-            yield f"of what the run created, {len(self.left_behind)} could not be deleted"
+            yield f"{len(self.left_behind)} of the integrations that the run created could not be deleted"
 
     @property
     def verdict(self) -> str:

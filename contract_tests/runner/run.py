@@ -119,7 +119,7 @@ class Run:
         self._clean_leftovers()
         left: list[str] = []
         results: list[Result] = []
-        cleaned = True  # nothing is written yet
+        cleaned = True  # nothing has been written yet
         try:
             version, version_from = self._version()
             self.shared = Shared(self.id, version)
@@ -146,7 +146,7 @@ class Run:
     def _report(
         self, results: list[Result], left: list[str], started: dt.datetime, version: str, version_from: str
     ) -> Report:
-        """Conclude the verdict from the results, complete the requests of failures, and return the report."""
+        """Draw the verdict from the results, complete the requests of failures, and return the report."""
         results = verdict.conclude(results, self.known, self.observers.findings.shown_by)
         if self.options.strict:
             verdict.fail_skipped(results, self.options.only)
@@ -179,16 +179,14 @@ class Run:
     def _clean_leftovers(self) -> None:
         cleaned = clean_leftovers(self.options)
         self.notes += [f"Left by an earlier run: {each}." for each in cleaned.left]
-        self.notes += [
-            f"Not deleted, because its name is not that of the run in the ledger: {each}." for each in cleaned.not_ours
-        ]
+        self.notes += [f"Not deleted, because it no longer has its run's name: {each}." for each in cleaned.not_ours]
 
     def _remarks(self) -> Iterable[str]:
-        """Yield a note if the run left what it does not own, and one if the target limits requests."""
+        """Yield notes on integrations left because the run may not own them, and on a rate limit."""
         if refused := self.transport.ownership.refused:
             shown = [describe(id, name) for id, name in list(refused.items())[:_SHOWN]]
             more = f" and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
-            yield f"Not deleted, because the target does not show the run's name for it: {', '.join(shown)}{more}."
+            yield f"Not deleted, because the target does not show them under the run's name: {', '.join(shown)}{more}."
         pace = self.transport.pace
         if pace.limited:
             yield (
@@ -398,7 +396,7 @@ class Run:
             failure.known = self.known.reason(failure)
             result.outcome, result.failures = FAILED, [failure]
         except PreconditionFailed as error:
-            result.skipped(WAITING, f"needs {error.need}: {error.what}")
+            result.skipped(WAITING, f"needs {error.need}, which failed: {error.what}")
             result.failures = [Failure(error.need, error.what, exchanges=list(central.history))]
         except Busy as error:
             result.skipped(BLOCKED, str(error))
@@ -425,7 +423,7 @@ class Run:
         if self.interrupted:
             return CUT_OFF, self._interruption
         if "without an answer" in str(error):
-            return BLOCKED, f"the target no longer answered ({error})"
+            return BLOCKED, f"the target no longer answers ({error})"
         return CUT_OFF, f"the budget of {error} was used up"
 
     def _may_not_write(self, history: Sequence[Exchange]) -> str:
@@ -447,14 +445,14 @@ class Run:
         for failure in self.failed_outside:
             by_check[failure.check if failure.check in by_check else "every-request-answered"].append(failure)
         for exchange, reason in self.transport.dropped:
-            what = "a request was answered only when sent again"
+            what = "a request was answered only when it was repeated"
             failure = Failure("every-request-answered", what, got=reason, exchanges=[exchange], intermittent=True)
             by_check[failure.check].append(failure)
         results = []
         for id, failures in by_check.items():
             result = Result(id, OBSERVED[id], "observed", "", FAILED if failures else PASSED, failures=failures)
             if not failures and id not in self.observers.seen:
-                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could show it")
+                result.skipped(NOT_APPLICABLE if self.options.only else BLOCKED, "no answer could show this fault")
             results.append(result)
         return [each for each in results if each.check not in self.options.skip]
 

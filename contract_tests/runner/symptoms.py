@@ -19,10 +19,10 @@ from mock_server.contract import tables as contracts
 MANY = 3
 """Smallest number of checks with the same symptom that are grouped; fewer may have different causes."""
 STRANGE = "refused with a text that is not Central's"
-"""Start of the symptom of which two checks are enough: no other fault has the same text."""
+"""Start of a symptom that is grouped from two checks on, because no other fault has the same text."""
 _BAD_GATEWAY = 502
 _LEAST_TEXT = 8
-"""Characters of a rule's own text by which a message is recognised."""
+"""Minimum length of the constant text of a rule that identifies a message."""
 
 
 def group_by_observed(failures: Iterable[Failure], shown_by: Mapping[int, str]) -> None:

@@ -20,7 +20,7 @@ from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE
 
 CLIENT = "client-contract"
 """The check that the client's requests conform to the contract."""
-_CLIENT_TITLE = "A request breaks the contract: an unknown field or a value of the wrong type"
+_CLIENT_TITLE = "A request violates the contract: an unknown field or a value of the wrong type"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _client_result(judge: Judge, *, client_fails: bool) -> Result:
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
     elif judge.record.client and not client_fails:
-        client.skipped(NOT_CHOSEN, "only a note; --client-fails makes it a failure")
+        client.skipped(NOT_CHOSEN, "violations are only notes without --client-fails")
     elif judge.record.client:
         client.outcome = FAILED
         client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.record.client.most_common()]
@@ -119,12 +119,12 @@ def _client_result(judge: Judge, *, client_fails: bool) -> Result:
 
 
 UNDECIDED = "undecidable from this traffic"
-NOT_SHOWN = "no request could show it"
+NOT_SHOWN = "no request in the traffic could break it"
 
 
 def _client_notes(judge: Judge) -> Iterator[str]:
     for what, number in judge.record.client.most_common(10):
-        yield f"The client broke the contract {number} {'time' if number == 1 else 'times'}: {what}"
+        yield f"The client violated the contract {number} {'time' if number == 1 else 'times'}: {what}"
 
 
 def as_values(table: Iterable[Row]) -> list[Mapping[str, str | int]]:

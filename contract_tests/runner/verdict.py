@@ -1,4 +1,4 @@
-"""Conclusions from the results of checks: move, mark, group and order failures."""
+"""Verdict from the results of checks: move, mark, group and order failures."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _move_failures_to_their_checks(results: Sequence[Result]) -> set[str]:
             else:
                 same.also += 1
             if not result.failures:
-                result.skipped(WAITING, f"needs {failure.check}: {failure.what}")
+                result.skipped(WAITING, f"needs {failure.check}, which failed: {failure.what}")
     return found_by_others
 
 

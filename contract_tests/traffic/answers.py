@@ -35,7 +35,7 @@ def headers(seen: Seen) -> Iterator[Outcome]:
     """Judge the headers of an answer."""
     for name, wanted in (("Cache-Control", "no-store"), ("Vary", "accept-encoding")):
         kept = seen.reply_headers.get(name, "")
-        what = f"the header {name} does not say {wanted}"
+        what = f"the header {name} lacks {wanted}"
         yield check("answer-headers", wanted in kept.lower(), what, expected=wanted, got=kept)
 
 

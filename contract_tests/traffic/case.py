@@ -19,7 +19,7 @@ Writes = Sequence[tuple[Match, Seen]]
 
 @dataclass(frozen=True)
 class Case:
-    """All that the judgement on an exchange depends on but for the state of the Central.
+    """Everything that the verdict on an exchange depends on, except the state of the Central.
 
     `whole` is the integration in the request with all its fields, {} if it cannot be read. `is_valid`: the body obeys
     its schema, as far as it can be read. `overlapping` are the writes that were under way at the same time.
@@ -112,7 +112,7 @@ def _canonical(message: Message, value: Any) -> Any:
         if known is None or each is None:
             continue
         if known.name in found:
-            raise ValueError(f"{known.name} stands twice")
+            raise ValueError(f"{known.name} occurs twice")
         found[known.name] = _canonical(known.message, each) if known.message and not known.repeated else each
     return found
 

@@ -27,7 +27,7 @@ class Seen:
 
     `target` is the path with its query. `body` and `reply` are decompressed, or None if they were not kept. `began` and
     `ended` are seconds of the same clock. `status` 0 means no answer; `dropped`: the answer is incomplete. `blind`:
-    credentials were already masked, so nothing can be said of them. `whole`: the answer is exactly as sent.
+    credentials were masked by the recorder, so masking cannot be judged. `whole`: the answer is exactly as sent.
     `headers_kept`: so are its headers.
     """
 

@@ -29,7 +29,7 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
     by_mock = is_mock_journal(log)
     entries = log.get("entries") or []
     if not isinstance(entries, list):
-        raise HarnessError("$.log.entries: is no list, so this is no HAR 1.2")
+        raise HarnessError("$.log.entries: is not a list, so this is not HAR 1.2")
     for number, entry in enumerate(entries):
         try:
             seen = _seen(entry)
@@ -38,7 +38,7 @@ def read(log: Mapping[str, Any]) -> Iterator[Seen]:
         except HarnessError as error:
             raise HarnessError(f"$.log.entries[{number}].{error}") from None
         except (TypeError, ValueError, AttributeError, OverflowError):
-            raise HarnessError(f"$.log.entries[{number}]: is no entry of HAR 1.2; save the recording again") from None
+            raise HarnessError(f"$.log.entries[{number}]: is not a HAR 1.2 entry; save the recording again") from None
         yield from_mock(seen, entry.get("_fault")) if by_mock else seen
 
 
@@ -64,12 +64,12 @@ def from_mock(seen: Seen, fault: str | None) -> Seen:
 def _seen(entry: Mapping[str, Any]) -> Seen:
     request, response = entry["request"], entry.get("response") or {"status": 0}
     began = _micros(entry["startedDateTime"])
-    # A program that rounds to milliseconds leaves the order of two requests in one millisecond unknown.
+    # Programs that round to milliseconds hide the order of requests within a millisecond.
     least = 1000 if _MILLISECONDS.search(entry["startedDateTime"]) else 0
     try:
         url = urlsplit(request["url"])
     except ValueError:
-        raise HarnessError(f"request.url: {request['url']!r} is no URL") from None
+        raise HarnessError(f"request.url: {request['url']!r} is not a URL") from None
     posted, content = request.get("postData") or {}, response.get("content") or {}
     kept = [(each["name"], each["value"]) for each in response.get("headers") or ()]
     reply_headers = headers_of(kept or [("Content-Type", content.get("mimeType") or "")])
@@ -97,7 +97,7 @@ def _micros(time: str) -> int:
     try:
         found = datetime.fromisoformat(time)
     except (TypeError, ValueError):
-        raise HarnessError(f"startedDateTime: {time!r} is no time such as 2026-08-22T10:00:00.000Z") from None
+        raise HarnessError(f"startedDateTime: {time!r} is not a time such as 2026-08-22T10:00:00.000Z") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     return int(found.timestamp()) * 1_000_000 + found.microsecond
 

@@ -30,7 +30,7 @@ WRITES: Mapping[str, Callable[[Case, Follower], Iterator[Outcome]]] = {
 _JUDGES = {"GetImageIntegrations": judge_list, "GetImageIntegration": judge_get, **WRITES}
 """The judge of each operation, `judge_test` for the others. Each yields outcomes and updates the model as it goes."""
 _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
-"""NUL, or the replacement for invalid UTF-8: for such an id the database words the error."""
+"""NUL, or the replacement for invalid UTF-8: for such an id the database writes the error."""
 
 
 def judge_exchange(
@@ -40,8 +40,8 @@ def judge_exchange(
     operation = match.operation.id if match else "none"
     if seen.dropped:
         record.dropped += 1
-        again = record.dropped > 1  # once may be a kept connection that had expired
-        what = "there is no whole answer: the connection ends before it, or it cannot be unpacked"
+        again = record.dropped > 1  # the first may be due to an idle connection that the server closed
+        what = "the answer is incomplete: the connection ended early, or the body cannot be decompressed"
         outcome = Outcome("every-request-answered", BROKEN if again else UNDECIDABLE, what)
         record.count(outcome, operation, exchange)
     before = central.follower.state
@@ -99,7 +99,7 @@ def _outcomes(record: Record, central: State, exchange: Exchange, seen: Seen, ca
 
 
 def _shown(seen: Seen) -> tuple[Any, ...]:
-    """Return the parts of a read by which it is compared with another one: all but the date."""
+    """Return the parts of a read that are compared with another read: all but the date."""
     headers = {name.lower(): value for name, value in seen.reply_headers.items()}
     headers.pop("date", None)
     return seen.method, seen.target, seen.body, seen.reply, seen.whole, seen.blind, headers

@@ -1,4 +1,4 @@
-"""A reverse proxy in front of a Central: it passes everything on and observes the requests of the API.
+"""A reverse proxy in front of a Central: it forwards everything and observes the requests of the API.
 
 The mock's `--upstream` does the forwarding (`mock_server.web.upstream`): bodies are streamed and stay compressed,
 redirects are not followed, TLS is verified. This module only records the exchanges.
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 THREADS = 64
-"""Number of requests that may be under way at once, including streams."""
+"""Maximum number of concurrent requests, including streams."""
 _LONGEST_BODY = 4 * 2**20
-"""Bytes up to which a body is kept to be judged; a longer one is only passed on."""
+"""Maximum size in bytes of a body that is judged; a longer one is only forwarded."""
 
 _WATCH = "central_contract.watch"
 """WSGI key of the watch of a request."""
@@ -56,7 +56,7 @@ Give = Callable[[Seen, float], object]
 
 
 class _Kept:
-    """The bytes of a body that passes, up to a limit."""
+    """The bytes of a forwarded body, up to a limit."""
 
     def __init__(self, readable: Any = None) -> None:
         self._readable = readable
@@ -86,7 +86,7 @@ class _Kept:
 
 
 class _Watch:
-    """A request of the API that is under way."""
+    """A pending request of the API."""
 
     def __init__(self, began: float) -> None:
         self.began = began
@@ -150,7 +150,7 @@ class Tap(Upstream):
                 body=watch.body.content,
                 reply_headers=headers,
                 reply=None if content is None else plain(content, encoding),
-                # A client cannot read an answer either that only claims to be compressed.
+                # An answer that is wrongly declared as compressed is unreadable for clients, too.
                 dropped=watch.dropped or (encoding == "gzip" and not (content or _GZIP).startswith(_GZIP)),
             )
             self._give(seen, min(self._under_way.values(), default=self._now()))
@@ -219,7 +219,7 @@ class JudgeThread(threading.Thread):
         Args:
             new_judge: Returns the judge for a release of Central; "" if the release is unknown.
             keep: Called with each exchange, without credentials.
-            show: Called with each fault when it first shows.
+            show: Called with each kind of fault when it first occurs.
         """
         super().__init__(daemon=True)
         self._queue: SimpleQueue[tuple[Seen, float] | None] = SimpleQueue()
@@ -230,7 +230,7 @@ class JudgeThread(threading.Thread):
         self._judge: Judge | None = None
         self._reported = 0
         self.error = ""
-        """Why an exchange could not be judged or kept, so that the verdict must not be green; "" if all were."""
+        """Why an exchange could not be judged or kept, so that the run cannot pass; "" if all were."""
 
     def take(self, seen: Seen, oldest: float) -> None:
         """Queue an exchange to be judged; matches `Give`."""
@@ -249,7 +249,7 @@ class JudgeThread(threading.Thread):
 
     @contextmanager
     def _recording_errors(self) -> Iterator[None]:
-        """Record an error instead of raising it, so that later requests are passed on and judged all the same."""
+        """Record an error instead of raising it, so that later requests are still forwarded and judged."""
         try:
             yield
         except HarnessError as error:
@@ -266,7 +266,7 @@ class JudgeThread(threading.Thread):
 
     @property
     def judge(self) -> Judge:
-        """The judge, once a request has come."""
+        """The judge, after the first request."""
         if self._judge is None:
             self._judge = self._new_judge(self._version)
         return self._judge
@@ -290,11 +290,11 @@ def _load_app(settings: Settings, host: str, port: int, announce: Callable[[], N
 def serve(
     settings: Settings, host: str, port: int, give: Give, *, tls: Tls | None, announce: Callable[[], None]
 ) -> None:
-    """Pass requests on until a signal arrives, in a separate process; `give` is called in this one."""
+    """Forward requests until a signal arrives, in a separate process; `give` is called in this process."""
     pipe: Pipe = multiprocessing.SimpleQueue()
 
     def drain() -> None:
-        """Empty the pipe, which holds little, so that no request waits for a verdict."""
+        """Empty the pipe, which is small, so that no request waits for a verdict."""
         while (taken := pipe.get()) is not None:
             give(*taken)
 

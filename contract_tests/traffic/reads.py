@@ -38,23 +38,23 @@ def _judge_items(case: Case, follower: Follower, items: Sequence[Mapping[str, An
     """Judge a list of all integrations, or of those with a name, and learn from it."""
     if name:
         right = all(each.get("name") == name for each in items)
-        yield check("list-by-name", right, "the list filtered by name holds other names", got=case.answer)
+        yield check("list-by-name", right, "the list by name contains other names", got=case.answer)
     by_id: dict[str, Mapping[str, Any]] = {}
     for each in items:
         by_id.setdefault(str(each.get("id")), each)
-    yield check("many-kept", len(by_id) == len(items), "the list holds an integration twice", got=case.answer)
+    yield check("many-kept", len(by_id) == len(items), "the list contains an integration twice", got=case.answer)
     for id, expected in list(follower.expected(name)):
         if id not in case.contested:
             yield _compare(follower, id, expected, by_id.get(id), missing="list-by-name" if name else "")
     for id, each in by_id.items():
         if id in case.contested:
             if id not in follower.known and id not in follower.gone:
-                follower.doubt(id, "it was written to at the same time")
+                follower.doubt(id, "another request wrote to it at the same time")
             continue
         if id in follower.gone:
-            yield Outcome("delete-answer", BROKEN, "the list holds a deleted integration", got=each, by_store=True)
+            yield Outcome("delete-answer", BROKEN, "the list contains a deleted integration", got=each, by_store=True)
         if follower.is_absent(id) and not case.overlapping and each.get("name") in follower.refused:
-            what = "the list holds an integration whose create was refused"
+            what = "the list contains an integration whose create was refused"
             yield Outcome("create-rolled-back", BROKEN, what, got=each, by_store=True)
         follower.show(id, each)
     if not name:
@@ -81,7 +81,7 @@ def judge_get(case: Case, follower: Follower) -> Iterator[Outcome]:
         if expected is not None:
             yield _compare(follower, id, expected, got)
         elif id in follower.gone and not case.is_contested:
-            yield Outcome("delete-answer", BROKEN, "GET answers a deleted integration", got=got, by_store=True)
+            yield Outcome("delete-answer", BROKEN, "GET returns a deleted integration", got=got, by_store=True)
         else:
             yield Outcome("read-after-create", UNDECIDABLE)
         if got.get("id") == id and not case.is_contested:

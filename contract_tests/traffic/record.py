@@ -20,11 +20,11 @@ _STORED = (
     *("name-unique", "get-missing", "update-missing", "delete-missing"),
     *("scanner-v4-not-deleted", "scanner-v4-type-fixed"),
 )
-"""Rules that depend on stored integrations, beside those whose ids start with `reconcile-`."""
+"""Rules that depend on stored integrations, besides those whose ids start with `reconcile-`."""
 _MOST_EXPLAINED = 100
-"""Greatest number of invalid requests that are explained; an explanation takes milliseconds."""
+"""Maximum number of invalid requests that are explained; each explanation takes milliseconds."""
 _MOST_WRITES = 1_000
-"""Greatest number of writes that are remembered, to find those that overlap a later request."""
+"""Maximum number of writes that are remembered, to find those that overlap a later request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Record:
     """The outcomes of all exchanges so far."""
 
     def __init__(self, contract: Contract, observers: Observers, *, others_write: bool) -> None:
-        """`others_write`: other clients may write unseen, so what depends on the store is never a failure."""
+        """`others_write`: other clients may write unseen, so nothing that depends on the store is a failure."""
         self.observers = observers
         self.others_write = others_write
         self.routes = Routes(contract)

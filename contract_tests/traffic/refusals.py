@@ -1,4 +1,4 @@
-"""The rules that must, or may, refuse a request, and whether its acceptance or refusal agrees with them."""
+"""The rules that must, or may, refuse a request, and whether the answer agrees with them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mock_server.contract.tables import Contract, Rule
 NOT_CENTRALS = (429, 502, 503, 504)
 """Statuses that a proxy in front of Central may answer, too."""
 OF_ACCESS = (401, 403, *NOT_CENTRALS)
-"""Statuses of refusals whatever the request is."""
+"""Statuses with which any request may be refused."""
 _UPDATE_MAY = ("update-missing", "scanner-v4-type-fixed", "database-error")
 _OF_STRICT = "the request violates the contract: "
 """Start of the errors of a mock that was started with --strict; Central has no such error."""
@@ -73,7 +73,7 @@ def _add_reconcile(due: Refusals, case: Case, follower: Follower, stored: Body) 
         config = masked(follower.contract.integration, config)
     refusal = follower.model.update_refusal(case.id, config, update_password=False)
     if refusal is not None and case.whole["type"] == "azure" and "docker" in stored:
-        due.may |= _reconcile_rules(follower.contract)  # a stored docker member is read as one of azure
+        due.may |= _reconcile_rules(follower.contract)  # Central may read a stored docker member as azure
     elif refusal is not None:
         due.must.add(refusal.rule)
 
@@ -86,7 +86,7 @@ def accepted(contract: Contract, due: Refusals, rule: str) -> Iterator[Outcome]:
     """Judge an acceptance; `rule` holds if no rule had to refuse the request."""
     yield from (Outcome(each, UNDECIDABLE) for each in due.may)
     for each in due.must:
-        yield Outcome(each, BROKEN, f"Central accepted what this rule refuses: {contract.rules[each].title}")
+        yield Outcome(each, BROKEN, f"a request that breaks this rule is accepted: {contract.rules[each].title}")
     if not due.must:
         yield Outcome(rule, HELD)
 
@@ -98,7 +98,7 @@ def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> It
         yield Outcome("refusal", UNDECIDABLE)
         return
     same = bool(message) and answer.get("error") == answer.get("message")
-    yield check("error-shape", same, "`error` does not repeat `message`", expected=message, got=answer)
+    yield check("error-shape", same, "`error` differs from `message`", expected=message, got=answer)
     if not message:
         return
     if message.startswith(_OF_STRICT) or (seen.blind and NOT_SHOWN.fullmatch(message)):
@@ -115,7 +115,7 @@ def refused(case: Case, contract: Contract, due: Refusals, rule: str = "") -> It
         yield from (Outcome(each, HELD) for each in fitting)
         challenge = seen.reply_headers.get("WWW-Authenticate", "")
         if fitting and seen.status == 401 and seen.headers_kept and message.isascii():
-            what = "WWW-Authenticate of a 401 does not say what the message says"
+            what = "WWW-Authenticate of a 401 differs from the message"
             yield check("www-authenticate", challenge == message, what, expected=message, got=challenge)
     else:
         yield _unexplained(case, contract, due, rule)
@@ -146,9 +146,9 @@ def _unexplained(case: Case, contract: Contract, due: Refusals, rule: str) -> Ou
     if reasons := due.must or fitting_rules(case, contract):
         first = contract.rules[min(reasons, key=[*contract.rules].index)]  # in the order in which Central checks
         if not due.must:
-            return Outcome(first.id, BROKEN, "a request is refused that does not break the rule", got=answer)
+            return Outcome(first.id, BROKEN, "this rule refuses a request that does not break it", got=answer)
         expected = {"message contains": constant_pieces(first.message)}
-        return Outcome(first.id, BROKEN, "another refusal is due", expected=expected, got=answer)
+        return Outcome(first.id, BROKEN, "the error is not this rule's", expected=expected, got=answer)
     silent = any(not constant_pieces(contract.rules[each].message) for each in due.may & contract.rules.keys())
     if rule and not case.asks_registry and not case.overlapping and not silent:
         got = {"status": case.seen.status, **answer}

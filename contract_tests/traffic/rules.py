@@ -29,7 +29,7 @@ _FLAWED = {
 
 @dataclass(slots=True)
 class Refusals:
-    """The rules that must refuse a request (the error names one of them), and those that may, for all we know."""
+    """The rules that must refuse a request (the error names one of them), and those that may, as far as is known."""
 
     must: set[str] = field(default_factory=set)
     may: set[str] = field(default_factory=set)
@@ -155,7 +155,7 @@ def _ecr(config: Mapping[str, Any], _categories: list[str]) -> Iterator[str]:
 
 
 def _erases(ecr: Mapping[str, Any]) -> bool:
-    """Return whether Central erases the authorization data of an ecr config because it has another way to sign in."""
+    """Return whether Central erases the authorization data of an ecr config because it has other credentials."""
     return bool(ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"] or ecr["useAssumeRole"])
 
 

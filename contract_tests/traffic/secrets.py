@@ -1,7 +1,7 @@
-"""Stand-ins for credentials, so that judging, reports and files contain no real ones.
+"""Stand-ins for credentials, so that verdicts, reports and files contain no real ones.
 
-A credential has the same stand-in wherever it occurs, also encoded. So a leak is still visible, and recorded traffic is
-judged as the original was.
+A credential has the same stand-in wherever it occurs, even encoded. So a leak stays visible, and recorded traffic gets
+the same verdict as the original.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from mock_server.contract.tables import MASK, Contract
 from mock_server.simulation.redaction import Redaction, omitted
 
 RUN = "credential"
-"""Name of a run whose credentials the stand-ins resemble, so that the observers of runs recognise them."""
+"""Run id in the stand-ins, which look like a run's credentials, so that observers recognise them."""
 _STAND_IN = re.compile(rf"canary-{RUN}-[0-9]+")
 _MOST = 100
 """Number of credentials that are searched for; the oldest are forgotten."""
 _SHORTEST = 8
-"""Least length, in characters, of a credential that is searched for everywhere."""
+"""Minimum length, in characters, of a credential that is searched for everywhere."""
 _LONGEST_TEXT = 2_000
 """Bytes up to which a body that is not JSON is kept."""
 _SAYS_CREDENTIAL = re.compile(r"pass|secret|token|credential|key|auth", re.IGNORECASE)
-"""A text that contains such a word is kept only if it is JSON."""
+"""A text with one of these words is kept only if it is JSON."""
 
 
 class Secrets:
@@ -44,7 +44,7 @@ class Secrets:
         self._texts: dict[str, str] = {}
         self._keys: dict[str, bool] = {}
         self._last: tuple[tuple[bytes | None, int], bytes | None] = ((None, -1), None)
-        """The last answer, the number of credentials known then, and the result: pages poll the same list."""
+        """The last answer, the number of credentials known then, and the result, because pages poll the same list."""
 
     def hide(self, seen: Seen) -> Seen:
         """Return an exchange with stand-ins for its credentials."""

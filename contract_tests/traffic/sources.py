@@ -18,7 +18,7 @@ from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_o
 from mock_server.contract import tables as contracts
 
 SOME = "http://central.example.com"
-"""Placeholder address if the recording does not name the Central."""
+"""Placeholder address for a recording without the Central's address."""
 METADATA = "/v1/metadata"
 """The path that returns Central's release; the web UI asks for it every ten seconds."""
 _FORMS = "HAR, request journal or JSON Lines of fixtures"
@@ -42,10 +42,10 @@ class Recording:
 
 
 def read(path: Path) -> Recording:
-    """Read a file of any known format.
+    """Read a file in any known format.
 
     Raises:
-        HarnessError: it cannot be read, or is of no known form.
+        HarnessError: it cannot be read, or has no known format.
     """
     try:
         content = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
@@ -53,17 +53,17 @@ def read(path: Path) -> Recording:
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeError:
-        raise HarnessError(f"{path}: is no text in UTF-8 or UTF-16; give a {_FORMS}") from None
+        raise HarnessError(f"{path}: is not UTF-8 or UTF-16 text; give a {_FORMS}") from None
     try:
         return _read(text)
     except HarnessError as error:
         raise HarnessError(f"{path}: {error}") from None
     except json.JSONDecodeError as error:
-        raise HarnessError(f"{path}: is no {_FORMS}, or not whole: {error}") from None
+        raise HarnessError(f"{path}: is not a {_FORMS}, or is incomplete: {error}") from None
     except RecursionError:
-        raise HarnessError(f"{path}: nests too deep for a {_FORMS}") from None
+        raise HarnessError(f"{path}: is nested too deeply for a {_FORMS}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
-        raise HarnessError(f"{path}: is no {_FORMS}") from None
+        raise HarnessError(f"{path}: is not a {_FORMS}") from None
 
 
 def _read(text: str) -> Recording:

@@ -42,10 +42,10 @@ def _created(case: Case, follower: Follower) -> Iterator[Outcome]:
         follower.complete = False
         return
     if seen.whole:
-        yield check("create-assigns-id", _UUID.fullmatch(id) is not None, f"the id {id} is no UUID of version 4")
+        yield check("create-assigns-id", _UUID.fullmatch(id) is not None, f"the id {id} is not a UUID of version 4")
     before = follower.known.get(id)
     is_old = id in follower.gone or (before is not None and before.first < seen.began)
-    what = f"the id {id} is, or was, that of another integration"
+    what = f"the id {id} belongs, or belonged, to another integration"
     yield check("create-answers-its-own", not is_old, what, by_store=True)
     if not case.whole:
         follower.show(id, answer)
@@ -56,7 +56,7 @@ def _created(case: Case, follower: Follower) -> Iterator[Outcome]:
         what = "the answer differs from the request"
         yield check("create-answer", shown == expected, what, expected=expected, got=shown)
     if id in case.contested:
-        follower.doubt(id, "it was written to before the create was answered")
+        follower.doubt(id, "another request wrote to it before the create was answered")
 
 
 def judge_update(case: Case, follower: Follower) -> Iterator[Outcome]:
@@ -75,7 +75,7 @@ def judge_update(case: Case, follower: Follower) -> Iterator[Outcome]:
         return
     yield from refused(case, follower.contract, due, "update")
     if status >= 500 and not case.is_contested:
-        # An update whose client cannot be built is stored all the same.
+        # Central stores an update even if its client cannot be built.
         kinds = {follower.contract.rules[each].kind for each in fitting_rules(case, follower.contract)}
         if kinds == {"build"} and id in follower.known and "update-missing" not in due.must:
             _store_update(case, follower, "update-not-rolled-back")
@@ -87,7 +87,7 @@ def _store_update(case: Case, follower: Follower, blame: str) -> None:
     follower.wrote("update-changes-one")
     follower.write(case.id, case.whole, blame)
     if case.is_contested:
-        follower.doubt(case.id, "it was written to by two requests at once")
+        follower.doubt(case.id, "two requests wrote to it at the same time")
 
 
 def judge_test(case: Case, follower: Follower) -> Iterator[Outcome]:
@@ -126,7 +126,7 @@ def judge_delete(case: Case, follower: Follower) -> Iterator[Outcome]:
     if case.seen.status == 404 and expected is not None and not is_central:
         known = follower.known[id]
         if known.created is not None and case.seen.ended - known.created < HEALTH_IS_WRITTEN + 1:
-            yield Outcome("delete-answer", UNDECIDABLE)  # Central answers so soon after the create
+            yield Outcome("delete-answer", UNDECIDABLE)  # Central may answer 404 soon after the create
         else:
             what = "an existing integration is not deleted"
             yield Outcome("delete-answer", BROKEN, what, expected=200, got=404, by_store=True)
