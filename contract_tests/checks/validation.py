@@ -91,7 +91,7 @@ def ways_to_send(central: Central, id: str) -> list[Way]:
         return central.test_updated(untestable(central, body) | {"id": id}, flag)
 
     ways: list[Way] = [
-        ("create", central.create),
+        ("a create", central.create),
         ("PUT", partial(central.put, id)),
         ("/test", lambda body: central.test(untestable(central, body))),
     ]
