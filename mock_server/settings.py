@@ -306,7 +306,7 @@ def server_url(text: str, *schemes: str) -> SplitResult | None:
 def _check_store(settings: Settings) -> None:
     if settings.store == MEMORY:
         if settings.store_prefix != _STORE_PREFIX:
-            raise ValueError(f"store_prefix: {settings.store_prefix!r} is used with store only; give its URL, too")
+            raise ValueError(f"store_prefix: {settings.store_prefix!r} needs store; give its URL, too")
         return
     parts = server_url(settings.store, "redis", "rediss")
     if parts is not None:

@@ -64,7 +64,7 @@ WRONG = {
     "journal": (-1, "journal: -1 is below 0; give 0 or more"),
     "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
     "store": ("memry", "store: is neither memory nor a URL such as redis://"),
-    "store_prefix": ("team-a", "store_prefix: 'team-a' is used with store only; give its URL, too"),
+    "store_prefix": ("team-a", "store_prefix: 'team-a' needs store; give its URL, too"),
     "cors": ("localhost", "cors: 'localhost' is not an origin .*; give one such as http://localhost"),
     "ui": (".", r"ui: \. has no index\.html; give the folder of a production build"),
     "upstream": ("x", "upstream: 'x' is not the URL of a server; give one such as https://"),
