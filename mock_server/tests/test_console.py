@@ -762,12 +762,12 @@ def test_a_caller_without_a_token_gets_an_error(opened):
     with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_role("button", name="Continue without").click()
-        expect(page.get_by_text("not live: control calls ask for the control token")).to_be_visible()
+        expect(page.get_by_text("not live: control calls require the control token")).to_be_visible()
         page.wait_for_timeout(1500)
         expect(page.get_by_role("dialog")).to_be_hidden()
         page.get_by_role("link", name="Settings").click()
         page.get_by_role("button", name="Continue without").click()
-        expect(part(page).get_by_role("alert")).to_contain_text("ask for the control token")
+        expect(part(page).get_by_role("alert")).to_contain_text("require the control token")
 
 
 @in_chromium

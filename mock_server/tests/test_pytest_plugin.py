@@ -213,11 +213,11 @@ def test_a_sandbox(mock_central):
             "pytest.mark.mock_central: {'auth': True}: give one scenario, *; everything else has a name,*",
             "pytest.mark.mock_central: unknown setting 'as_deploy'; did you mean 'as_deployed'?",
             "pytest.mark.mock_central: faults: 'code=100': code=100: is not a status between 200 and 599",
-            "mock_central: operation=PostImageIntegratoin: is no operation; did you mean PostImageIntegration*",
+            "mock_central: operation=PostImageIntegratoin: is not an operation; did you mean PostImageIntegration*",
             "pytest.mark.mock_central: fail_on: unknown name 'unmet-fault'; did you mean 'unmet-faults'?",
             "pytest.mark.mock_central: auth: 'no' is not true or false",
             "pytest.mark.mock_central: fail_on: True is not a list of names; known: *",
-            "pytest.mark.mock_central: does not reach mock_central_module, which tests share; use pytestmark*",
+            "pytest.mark.mock_central: does not apply to mock_central_module, which tests share; use pytestmark*",
         ]
     )
     found.stdout.no_fnmatch_line("*Traceback*")
@@ -322,9 +322,9 @@ def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
     found.assert_outcomes(passed=2, failed=3, xfailed=1)
     found.stdout.fnmatch_lines_random(
         [
-            "  requests that met no operation: GET /v1/imageintegration (404)",
-            "  requests that left the contract: POST /v1/imageintegrations: *content type is not application/json",
-            "  faults that no request met: GetImageIntegrations code=503 times=1 (sandbox one)",
+            "  requests that matched no operation: GET /v1/imageintegration (404)",
+            "  requests that violated the contract: POST /v1/imageintegrations: *content type is not application/json",
+            "  faults that affected no request: GetImageIntegrations code=503 times=1 (sandbox one)",
         ]
     )
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=5, xfailed=1)
@@ -346,7 +346,7 @@ def test_second(mock_central_module):
     )
     found = pytester.runpytest_subprocess(*PLUGIN)
     found.assert_outcomes(passed=2, errors=1)
-    found.stdout.fnmatch_lines_random(["  faults that no request met: GetImageIntegrations code=503 times=1"])
+    found.stdout.fnmatch_lines_random(["  faults that affected no request: GetImageIntegrations code=503 times=1"])
 
 
 @pytest.mark.heavy

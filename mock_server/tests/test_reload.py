@@ -70,7 +70,7 @@ def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(
     changed(shipped / "openapi.yaml", old, new)
     watcher.look()
     assert caplog.records[-1].levelname == "ERROR"
-    assert "the last good state stays" in caplog.text
+    assert "the last valid state stays" in caplog.text
     assert __import__("re").search(told, caplog.text), caplog.text
     assert len(api.list()) == 12
     (shipped / "openapi.yaml").write_text(whole.replace("name for integration is required", "mended"), "utf-8")

@@ -158,7 +158,7 @@ def test_a_second_server_does_not_save_to_the_same_file(tmp_path):
             second = run("serve", "--port", "0", "--save", str(spelled))
             assert second.exit_code == 1
             (line,) = second.output.splitlines()
-            assert f"{file}: another mock-central (process {process.pid}) saves there" in line
+            assert f"{file}: another mock-central (process {process.pid}) already saves to this file" in line
         os.kill(int(children(process)[0]), signal.SIGKILL)
         assert run("serve", "--port", "0", "--save", str(file)).exit_code == 1
         healthy(url_in(banner))
