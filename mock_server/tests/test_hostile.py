@@ -202,7 +202,7 @@ def test_bodies_that_do_not_come_are_waited_for_by_some_threads_and_for_some_tim
         time.sleep(PATIENCE + 0.5)
         refused = send(port, post(VALID))
         assert refused.statuses == [503]
-        assert f"{MOST_WAITING} requests wait for bodies that do not come".encode() in refused.raw
+        assert f"{MOST_WAITING} requests are waiting for incomplete bodies".encode() in refused.raw
         seen = answered(connections, time.monotonic() + BODY_TIMEOUT + 2)
     assert seen.count([408]) == MOST_WAITING
     assert seen.count([503]) == 40 - MOST_WAITING
