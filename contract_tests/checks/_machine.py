@@ -179,6 +179,13 @@ class IntegrationMachine(RuleBasedStateMachine):
         assert refusal is not None  # the model says that it exists
         check_refusal(self.central, self.central.create(body), refusal, "a create with a name that is in use")
 
+    @rule(target=alive, id=consumes(alive), data=st.data())
+    def reuse_name(self, id: str, data: st.DataObject) -> str:
+        """Rename an integration, DELETE it, and POST another one with its last name."""
+        self._updated("PUT", id, self._integration(data))
+        self.delete(id)
+        return self._created(self._integration(data) | {"name": self.model.names[id]})
+
     def _created(self, body: Body) -> str:
         reply = self.central.create(body)
         self.central.ok(reply, f"a create of type {body['type']}")
