@@ -583,16 +583,18 @@ _FAULTS: Mapping[str, tuple[str, ...]] = {
     "timestamp": ("left out", "junk", "proto name", "time"),
 }
 """Mutations of a field by its kind; fields of other kinds get those of a message."""
-_CHARACTERS = ("\0", "a\0b", "\ud800", "a\udfffb")
-"""Strings with NUL or half a surrogate pair, which JSON can only write as an escape."""
-_NUMBERS: tuple[Any, ...] = ("5", "1e1", 5.0, 100.0, "0.5", INT32)
-_ODD_TIMES = (
-    "2030-01-02 03:04:05Z",
-    "2030-01-02",
-    "2030-01-02T03:04:05",
-    "0000-01-01T00:00:00Z",
-    "2030-13-01T00:00:00Z",
-)
+_ODD_VALUES: Mapping[str, tuple[Any, ...]] = {
+    "characters": ("\0", "a\0b", "\ud800", "a\udfffb"),  # NUL or half a surrogate pair, which JSON writes as an escape
+    "number": ("5", "1e1", 5.0, 100.0, "0.5", INT32),
+    "time": (
+        "2030-01-02 03:04:05Z",
+        "2030-01-02",
+        "2030-01-02T03:04:05",
+        "0000-01-01T00:00:00Z",
+        "2030-13-01T00:00:00Z",
+    ),
+}
+"""Values by the mutation that draws them; the field accepts only some of them."""
 _RARELY = st.sampled_from((False, False, False, True))
 _ODD_CATEGORIES: tuple[Any, ...] = ("BOGUS", "registry", "1", 0, 1, 7, -1, None)
 _ANY_CATEGORIES = st.lists(st.sampled_from((*contracts.load().categories, *_ODD_CATEGORIES)), min_size=1, max_size=3)
@@ -660,9 +662,8 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
     rest = _without(name, body)
     if how == "left out":
         return rest
-    odd = {"characters": _CHARACTERS, "number": _NUMBERS, "time": _ODD_TIMES}
-    if how in odd:
-        return rest | {name: draw(st.sampled_from(odd[how]))}
+    if how in _ODD_VALUES:
+        return rest | {name: draw(st.sampled_from(_ODD_VALUES[how]))}
     if how == "proto name":
         return rest | {field.proto_name: body.get(name, draw(st.sampled_from(_JUNK)))}
     if how == "unknown field":

@@ -21,7 +21,7 @@ from contract_tests.checks.validation import (
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, masked, member_of, read_answer
+from contract_tests.engine.integrations import Body, masked, member_of, read_answer, value_at, with_value
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.variants import (
     AUTHORIZED,
@@ -72,20 +72,6 @@ def _spots(message: Message, value: Body, place: tuple[str, ...], path: str) -> 
         inner = value.get(field.name)
         if field.message is not None and isinstance(inner, dict):
             yield from _spots(field.message, inner, (*place, field.name), f"{path}.{field.message.go_name}")
-
-
-def value_at(body: Body, place: tuple[str, ...]) -> Any:
-    """Return the value at a place, or None if nothing was sent."""
-    found: Any = body
-    for name in place:
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
-
-
-def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
-    """Return a copy of a body with another value at a place."""
-    first, rest = place[0], place[1:]
-    return body | {first: with_value(body[first], rest, value) if rest else value}
 
 
 def other_values(spot: Spot, value: Any) -> list[Any]:

@@ -171,3 +171,17 @@ def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
     numbers = contract.categories
     answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))
     return answer | {"id": id}
+
+
+def value_at(body: Body, place: tuple[str, ...]) -> Any:
+    """Return the value at a place, or None if nothing was sent."""
+    found: Any = body
+    for name in place:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found
+
+
+def with_value(body: Body, place: tuple[str, ...], value: Any) -> Body:
+    """Return a copy of a body with another value at a place."""
+    first, rest = place[0], place[1:]
+    return body | {first: with_value(body[first], rest, value) if rest else value}
