@@ -41,7 +41,7 @@ hypothesis.settings.load_profile("mock-central")
 
 
 def pytest_collection_finish() -> None:
-    """Leave the tests themselves to no garbage collection: to visit thousands of them takes a tenth of the CPU."""
+    """Exclude the collected tests from garbage collection: visiting thousands of them takes a tenth of the CPU."""
     gc.collect()
     gc.freeze()
 
