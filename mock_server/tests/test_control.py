@@ -326,9 +326,11 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
 
 
 def test_no_more_calls_wait_than_may(api):
-    waiting = [
-        threading.Thread(target=control, args=(api, "GET", "/requests/wait?timeout=60")) for _ in range(MOST_WAITING)
-    ]
+    def wait() -> None:
+        while control(api, "GET", "/requests/wait?timeout=60").status == 429:
+            pass  # for a moment, the call below had the last place
+
+    waiting = [threading.Thread(target=wait) for _ in range(MOST_WAITING)]
     for each in waiting:
         each.start()
     while control(api, "GET", "/requests/wait?timeout=0").status != 429:
