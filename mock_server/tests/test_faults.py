@@ -690,7 +690,7 @@ def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
     assert set(others) == {(200, 12)}
 
 
-@pytest.mark.heavy
+@pytest.mark.timing
 @pytest.mark.served
 def test_clients_that_reset_first_do_not_delay_others():
     with serve_command("--log-level", "error") as (_, banner):

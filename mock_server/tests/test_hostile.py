@@ -172,6 +172,7 @@ def test_slow_and_half_open_clients_do_not_delay_others(port):
 
 
 @pytest.mark.slow
+@pytest.mark.timing
 def test_thousands_of_half_heads_do_not_delay_others_and_are_closed_in_time(port):
     with opened(port, *[f"GET {PATH} HTTP/1.1\r\nHo".encode()] * 3000) as connections:
         began = time.monotonic()
