@@ -126,7 +126,7 @@ class Fault:
             try:
                 json.dumps(json.loads(self.json), allow_nan=False, ensure_ascii=False).encode()
             except (ValueError, RecursionError):
-                hint = "in --fault, put it in single quotes, such as json='{\"a\":1}'"
+                hint = r"""put it in quotes: json='{"a":1}' in --fault, json="{\"a\":1}" in Prefer"""
                 raise FaultError(f"json={self.json}: is not JSON; {hint}") from None
         if self.message and (bodies or not (self.sequence or (code or 0) >= 400)):
             raise FaultError(
