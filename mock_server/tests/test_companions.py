@@ -185,6 +185,12 @@ def test_a_request_is_decoded_before_its_credentials_are_looked_at(guarded, meth
     assert (answer.status, answer.message) == (400, text)
 
 
+def test_only_the_gateway_lets_a_header_name_another_method(api):
+    headers = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(api.app, "POST", "/api/graphql?opname=healths", b"", headers).status == 200
+    assert ask(api.app, "POST", "/v1/ping", b"", headers).json == {"status": "ok"}
+
+
 def test_an_invalid_session_is_reported_with_two_keys(api):
     answer = ask(api.app, "POST", "/sso/session/tokenrefresh")
     text = "could not obtain refresh token cookie: http: named cookie not present"
