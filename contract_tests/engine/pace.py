@@ -77,13 +77,15 @@ class Pace:
         """Take one request out of the budget and wait for its slot.
 
         Raises:
-            BudgetSpent: the budget is used up.
+            BudgetSpent: the budget is used up, or will be before the slot.
         """
         with self._lock:
             self.check_budget()
-            self.count += 1
             now = time.monotonic()
             slot = max(now, self._next_slot)
+            if slot - now > self._left():
+                raise BudgetSpent(f"{self.options.time_budget:g} seconds")
+            self.count += 1
             rate = 1 / self.options.rate if self.options.rate else 0.0
             self._next_slot = slot + max(rate, self._interval)
         if slot > now:

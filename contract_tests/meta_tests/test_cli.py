@@ -334,7 +334,9 @@ def test_interrupted_run_cleans_up_and_reports(tmp_path: Path, sent: signal.Sign
         while b"-many-kept-" not in listed(mock.url):
             assert process.poll() is None
             time.sleep(0.02)
-        process.send_signal(sent)
+        for _ in range(3):  # as `timeout` does, which sends it to the process and to its group
+            process.send_signal(sent)
+            time.sleep(0.05)
         told = process.communicate(timeout=120)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
         assert f"Incomplete: {sent.name} ended the run." in told

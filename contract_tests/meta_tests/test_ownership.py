@@ -251,3 +251,14 @@ def test_token_expiring_at_the_end_loses_no_result(mock: MockServer, tmp_path: P
     by_check = {each.check: each for each in report.results}
     assert (by_check["list"].outcome, by_check["others-untouched"].outcome) == (PASSED, SKIPPED)
     assert by_check["others-untouched"].reason == "the target did not return its list"
+
+
+def test_token_expiring_in_the_middle_is_no_failure_of_the_target(mock: MockServer, tmp_path: Path) -> None:
+    def expire_after_two(_result: object, done: int, _of: int) -> None:
+        if done == 2:
+            mock.fault(code=401, path="/v1/imageintegrations")
+
+    only = ("list", "create", "read-after-create", "name-unique", "names-exact")
+    report = Run(Options(url=mock.url, state_dir=tmp_path, only=only), expire_after_two)()
+    assert (report.verdict, report.failures) == ("incomplete", [])
+    assert any("3 checks were skipped: the target refuses the credentials by now" in each for each in report.incomplete)

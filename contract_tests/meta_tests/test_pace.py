@@ -80,6 +80,14 @@ def test_wait_beyond_the_budget_ends_the_run(slept: list[float]) -> None:
     assert slept == []
 
 
+def test_slot_beyond_the_budget_ends_the_run(slept: list[float]) -> None:
+    found = paced(time_budget=15.0, rate=1 / 60)
+    found.spend()
+    with pytest.raises(BudgetSpent):
+        found.spend()
+    assert (slept, found.count) == ([], 1)
+
+
 @pytest.mark.parametrize("asked", ["86400", "inf", "1e300"])
 def test_long_wait_is_refused_even_without_a_budget(asked: str, slept: list[float]) -> None:
     with pytest.raises(Busy, match="--rate"):
