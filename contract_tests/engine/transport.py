@@ -206,7 +206,8 @@ class Transport:
         session = self._session()
         session.most = bounded_http.MOST + 2 * len(exchange.body)  # an answer may repeat the request
         request = self._prepared(exchange, headers, session)
-        return session.send(request, timeout=timeout, allow_redirects=False)
+        with bounded_http.exact_target(str(request.url)):
+            return session.send(request, timeout=timeout, allow_redirects=False)
 
     def _unanswered(self, exchange: Exchange, failure: Exception | None) -> CheckFailed:
         """Record a request without an answer; return the failure to raise.

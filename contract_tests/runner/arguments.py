@@ -242,6 +242,15 @@ _ACCESS = (
     time_option("--timeout", "Time limit for each answer, such as 30s.", "30s", show_default=True),
 )
 
+state_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".central-contract"),
+    show_default=True,
+    help="Folder for ledgers, which record what runs create, and for last-report.json.",
+)
+"""Option for the folder of ledgers."""
+
 _TARGET = (
     *_ACCESS,
     click.option(
@@ -253,13 +262,7 @@ _TARGET = (
         help="Header to send with every request; can be repeated.",
     ),
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
-    click.option(
-        "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path(".central-contract"),
-        show_default=True,
-        help="Folder for ledgers, which record what runs create, and for last-report.json.",
-    ),
+    state_option,
 )
 
 _CREDENTIALS = (

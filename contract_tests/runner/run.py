@@ -434,7 +434,7 @@ class Run:
         return CUT_OFF, f"the budget of {error} was used up"
 
     def _lost_access(self, history: Sequence[Exchange]) -> str:
-        """Return a message if the target refuses the run's credentials by now, for example an expired token, else ""."""
+        """Return a message if the target refuses the run's credentials by now, such as an expired token, else ""."""
         if not any(each.status == 401 and _is_of_run(each) for each in history):
             return ""
         with suppress(CheckFailed, BudgetSpent, Busy):
