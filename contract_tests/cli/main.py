@@ -145,8 +145,8 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
         if report.failures:
             files.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = files.get("json")
-        reports.write(report, options, files)
         terminal.summary(report, options)
+        reports.write(report, options, files)
     return report.exit_code
 
 
@@ -365,7 +365,10 @@ def _clean(options: Options, *, orphans: bool, older_than: float, yes: bool) -> 
         raise click.ClickException(f"could not be deleted: {', '.join(cleaned.left)}")
     all_orphans = find_orphans(options)
     if all_orphans is None:
-        raise HarnessError(f"{options.url} does not return its list of integrations")
+        raise HarnessError(
+            f"{options.url} does not return its list of integrations; look at the URL and at the credentials "
+            "(--token-file, --basic-file)"
+        )
     old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
     for orphan in old if orphans else all_orphans:
         click.echo(f"  {orphan}")

@@ -134,6 +134,10 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--rate", "fast"), "fast"),
         (("--known", "no-such-file"), "no-such-file"),
         (("http://127.0.0.1:9", "--as-deployed"), "--as-deployed"),
+        (("--known", "/dev/zero"), "is a device without an end"),
+        (("--header", "Content-Length: 5"), "the command sends it itself"),
+        (("--report-json", "/tmp/same", "--report-html", "/tmp/../tmp/same"), "names this file twice"),
+        (("http://127.0.0.1:9", "--token-file", __file__, "--report-json", __file__), "names this file twice"),
     ],
 )
 def test_unusable_arguments_end_with_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
@@ -142,6 +146,18 @@ def test_unusable_arguments_end_with_one_line_and_status_2(tmp_path: Path, words
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
     assert "not-a-real-password" not in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_unwritable_report_loses_neither_the_verdict_nor_the_others(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    reports = ("--report-json", "/dev/full", "--report-markdown", str(page))
+    with serving() as mock:
+        result = run("check", mock.url, "--only", "list", "--state-dir", str(tmp_path), *reports)
+    assert result.exit_code == 2
+    assert "/dev/full cannot be written: No space left on device" in result.output
+    assert " passed, " in result.output
+    assert "passed" in page.read_text("utf-8")
 
 
 def test_refused_credentials_give_no_verdict(tmp_path: Path) -> None:

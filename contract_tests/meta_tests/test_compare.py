@@ -114,6 +114,14 @@ def test_comparison_without_requests_is_an_error(tmp_path: Path, monkeypatch: py
     assert "nothing was compared" in result.output
 
 
+def test_servers_that_are_no_central_are_not_equal(tmp_path: Path) -> None:
+    with serving() as mock:
+        url = f"{mock.url}/no-central"
+        result = compare(tmp_path, url, url)
+    assert result.exit_code == 2, result.output
+    assert "returns a list of integrations" in result.output
+
+
 def test_single_404_is_a_single_difference(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, missing=1) as url:
         result = compare(tmp_path, "mock", url)

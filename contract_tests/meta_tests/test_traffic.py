@@ -916,3 +916,12 @@ def test_operation_without_a_judge_is_undecidable_and_may_change_the_store() -> 
     told = {rule for operation, rule, _ in story.judge.record.tally if operation == refresh.id}
     assert "effect" in told
     assert "test" not in told
+
+
+def test_redacted_copy_does_not_replace_the_recording(tmp_path: Path) -> None:
+    recording = of_entries(tmp_path)
+    before = recording.read_bytes()
+    result = audit(recording, "--redact", recording)
+    assert result.exit_code == 2
+    assert "names this file twice" in result.output
+    assert recording.read_bytes() == before

@@ -21,8 +21,23 @@ from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt,
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class InputFile(click.Path):
+    """A file to read, which is no device that never ends, such as /dev/zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and str(path.resolve()) in _ENDLESS:
+            self.fail(f"File {str(value)!r} is a device without an end.", param, ctx)
+        return path
+
+
+_ENDLESS = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+FILE = InputFile(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_OWN_HEADERS = ("content-length", "transfer-encoding", "x-http-method-override")
 
 _LONGEST = 24 * 60 * 60
 """Upper limit in seconds for every option that is a time."""
@@ -131,6 +146,8 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
             raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
+        if name.lower() in _OWN_HEADERS:
+            raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
         headers.append((name, text))
     return tuple(headers)
 

@@ -99,6 +99,8 @@ class Run:
         """A new failure has ended the run (--fail-fast)."""
         self.interrupted = ""
         """The signal that ended the run early, or ""."""
+        self.shows_list = False
+        """The target returned its list before the checks."""
         self.cannot_write = ""
         """Why the credentials of the run cannot write, or "" if they can or nothing was written yet."""
         self.locked_out = ""
@@ -128,6 +130,7 @@ class Run:
             self.known = InForce(self._differences, version, started.date())
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
+            self.shows_list = before is not None
             self.notes += notes_on_orphans((before or {}).values(), self.options)
             self.transport.observers.append(self.observers)
             cleaned = False
