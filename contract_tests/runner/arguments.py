@@ -455,7 +455,7 @@ def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
     words = [word for key in files if chosen.get(key) for word in (_option(key), str(chosen[key]))]
     words += [_option(key) for key in ("insecure", "allow_writes") if chosen.get(key)]
     for name, value in chosen.get("headers", ()):
-        words += [] if is_secret_header(name) else ["--header", f"{name}: {value}"]
+        words += [] if is_secret_header(name, value) else ["--header", f"{name}: {value}"]
     return tuple(words)
 
 
