@@ -352,7 +352,7 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     2 the target could not be reached.
     """
     with interruptible():
-        _clean(options_of(url, **chosen), orphans=orphans, older_than=older_than, yes=yes)
+        _clean(replace(options_of(url, **chosen), time_budget=None), orphans=orphans, older_than=older_than, yes=yes)
 
 
 def _clean(options: Options, *, orphans: bool, older_than: float, yes: bool) -> None:

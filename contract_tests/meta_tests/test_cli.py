@@ -22,9 +22,11 @@ from click.testing import CliRunner, Result
 from contract_tests.checks.registry import all_checks
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.options import Options
 from contract_tests.reports import json_report, terminal
 from contract_tests.reports.failures import what
 from contract_tests.runner.environment import VARIABLES
+from contract_tests.runner.leftovers import Cleaned
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
@@ -327,6 +329,19 @@ def test_clean_keeps_the_ledger_if_it_cannot_read_the_list(tmp_path: Path) -> No
         assert ledger.exists()
         assert run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="mock-admin-token").exit_code == 0
     assert not ledger.exists()
+
+
+def test_clean_has_no_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Options] = []
+
+    def note(options: Options) -> Cleaned:
+        found.append(options)
+        return Cleaned()
+
+    monkeypatch.setattr("contract_tests.runner.leftovers.clean_leftovers", note)
+    with serving() as mock:
+        assert run("clean", mock.url, "--state-dir", str(tmp_path)).exit_code == 0
+    assert [each.time_budget for each in found] == [None]
 
 
 def listed(url: str) -> bytes:

@@ -120,3 +120,17 @@ def test_clean_up_has_its_own_budget() -> None:
     found.close()
     found.spend()
     assert 5 < found.seconds() <= 8
+
+
+def test_clean_up_of_a_slow_target_lasts_as_long_as_it_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    found = paced(time_budget=60.0)
+    found.close()
+    for _ in range(14):
+        now += 3.0  # a read and a DELETE
+        found.spend()
+        found.extend_clean_up()
+    now += 10.0
+    with pytest.raises(BudgetSpent):
+        found.spend()
