@@ -273,6 +273,8 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
         except HarnessError as error:
             outcome = replay.Outcome(replay.UNKNOWN, str(error))
         terminal.replayed(outcome, recorded)
+        if left := ", ".join(outcome.left_behind):
+            click.echo(f"Not deleted: {left}; `central-contract clean {options.url}` tries again.", err=True)
         sys.exit(replay.STATUS[outcome.verdict])
 
 

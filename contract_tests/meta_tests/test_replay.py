@@ -167,3 +167,10 @@ def test_difference_is_reported_once(tmp_path: Path) -> None:
     assert told
     assert all("GET /v1/imageintegrations/" in line for line in told), told
     assert '+   "status": 400' in result.output
+
+
+def test_leftovers_of_a_replay_are_named(report: Path, mutated: MockServer) -> None:
+    mutated.fault(code=500, method="DELETE")
+    done = replay(report, "name-unique", "--url", mutated.url)
+    assert "Not deleted: central-contract-" in done.output
+    assert f"`central-contract clean {mutated.url}`" in done.output

@@ -63,7 +63,8 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     """Run the checks against two targets and compare the answers; those of the first are the expected ones.
 
     Raises:
-        HarnessError: a target does not answer or refuses the credentials, or none returns a list of integrations.
+        HarnessError: a target does not answer or refuses the credentials, or none returns a list of integrations, or
+            one keeps what was created.
     """
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
     # With one worker, as checks reuse integrations of earlier checks.
@@ -77,6 +78,11 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
         show_list = show_list or run.shows_list
         if reports[-1].interrupted:
             raise KeyboardInterrupt
+        if left := reports[-1].left_behind:
+            raise HarnessError(
+                f"not deleted from {options.base}: {', '.join(left)}; "
+                f"`central-contract clean {options.base}` tries again"
+            )
     if not show_list:
         raise HarnessError(f"neither {one.base} nor {two.base} returns a list of integrations; look at the URLs")
     return compared(*(report.exchanges for report in reports))

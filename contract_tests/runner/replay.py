@@ -76,6 +76,8 @@ class Outcome:
     verdict: str
     reason: str = ""
     result: Result | None = None
+    left_behind: tuple[str, ...] = ()
+    """What the replay created and could not delete."""
 
 
 def request_options(options: Options) -> dict[str, Any]:
@@ -214,7 +216,7 @@ def run_again(recorded: Recorded, options: Options) -> Outcome:
             return Outcome(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:
             raise KeyboardInterrupt
-        outcome = _outcome_of(recorded, report)
+        outcome = replace(_outcome_of(recorded, report), left_behind=(*outcome.left_behind, *report.left_behind))
         if outcome.verdict == SHOWS:
             break
     return outcome
