@@ -298,6 +298,7 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator
         raise HarnessError(f"{url} is not on this machine; --allow-writes lets fixtures write to it, or reset a mock")
     mock = Resettable(options)
     if mock.reset():
+        _require_list(url, mock, given=options.credentials.admin is not None)
         try:
             yield mock
         finally:
@@ -310,6 +311,7 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator
     left: list[str] | None = None
     with interruptible():
         try:
+            _require_list(url, server, given=options.credentials.admin is not None)
             yield server
         finally:
             try:
@@ -320,6 +322,19 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator
                 click.echo(f"{url} still has what the fixtures created; look there for {', '.join(left)}", err=True)
     if left:
         raise HarnessError("not everything that the fixtures created was deleted")
+
+
+def _require_list(url: str, server: Any, *, given: bool) -> None:
+    """Raise HarnessError if a server does not return its list: then no answer says anything about a Central."""
+    from contract_tests.engine.exchange import COLLECTION
+    from contract_tests.engine.http import credentials_refused
+    from contract_tests.fixtures.record import caller
+
+    answer = server.ask("GET", COLLECTION, None, {"Authorization": caller("Bearer {{ADMIN}}")} if server.resets else {})
+    if answer.status in (401, 403):
+        raise HarnessError(f"{url} {credentials_refused(given=given)}: {answer.status}")
+    if not isinstance(answer.json, dict) or not isinstance(answer.json.get("integrations"), list):
+        raise HarnessError(f"{url} answered {answer.status}, not with a list of integrations")
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:

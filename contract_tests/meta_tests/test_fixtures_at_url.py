@@ -17,6 +17,7 @@ from contract_tests.meta_tests.lying_targets import Asked, Target, answering, ho
 from contract_tests.runner.leftovers import clean_leftovers
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
+from mock_server.settings import Settings
 from mock_server.web import wsgi
 
 INTEGRATION = {"type": "docker", "categories": ["REGISTRY"], "docker": {"endpoint": "registry.example.com"},
@@ -106,3 +107,13 @@ def test_request_with_a_bad_escape_is_sent_as_it_is(resets: bool, tmp_path: Path
         result = run(*words, "--at", server if isinstance(server, str) else server.url)
     assert result.exit_code == 0, result.output
     assert result.stdout == run("--rule", "query-encoding").stdout
+
+
+@pytest.mark.parametrize("control", [True, False])
+def test_refused_token_makes_no_fixtures(control: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CENTRAL_TOKEN", "expired")
+    with serving(Settings(auth=True, control=control)) as mock:
+        result = run("--rule", "name-unique", "--at", mock.url, "--allow-writes", "--state-dir", str(tmp_path))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "refuses the credentials: 403" in result.stderr
+    assert list(tmp_path.glob("*.ledger")) == []

@@ -62,6 +62,8 @@ USUAL_REQUESTS = 5_000
 """Approximate number of requests of a run with the default profile."""
 _SHOWN = 5
 """Number of integrations that a note names."""
+_REFUSED = (401, 403)
+"""Central answers 401 to writes without valid credentials, and 403 to reads."""
 _WOULD_WRITE = "would write; allow it with --allow-writes"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run in parallel. The generator parses source code, which can fail in several threads
@@ -224,7 +226,7 @@ class Run:
             if when == "clean-up":
                 return None
             raise
-        if reply.status in (401, 403) and when == "set-up":
+        if reply.status in _REFUSED and when == "set-up":
             what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.integrations
@@ -438,16 +440,17 @@ class Run:
 
     def _lost_access(self, history: Sequence[Exchange]) -> str:
         """Return a message if the target refuses the run's credentials by now, such as an expired token, else ""."""
-        if not any(each.status == 401 and _is_of_run(each) for each in history):
+        if not any(each.status in _REFUSED and _is_of_run(each) for each in history):
             return ""
         with suppress(CheckFailed, BudgetSpent, Busy):
-            if self.transport.send("GET", COLLECTION, check="set-up").status == 401:
-                return "the target refuses the credentials by now (401); use a token that is valid for the whole run"
+            status = self.transport.send("GET", COLLECTION, check="set-up").status
+            if status in _REFUSED:
+                return f"the target refuses the credentials by now ({status}); use a token that is valid for longer"
         return ""
 
     def _may_not_write(self, history: Sequence[Exchange]) -> str:
         """Return a message if the target has refused all writes with the run's credentials, else ""."""
-        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in (401, 403):
+        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in _REFUSED:
             return ""
         if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
             return ""
