@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import io
 import logging
+import re
 import socket
 import threading
 import time
@@ -25,6 +26,7 @@ MOST = 8 * 2**20
 MOST_PARTS = 300_000
 """Greatest number of objects and lists in JSON: small ones take forty times the memory of their text."""
 _PIECE = 2**16
+_BAD_ESCAPE = re.compile("%(?![0-9a-fA-F]{2})")
 _local = threading.local()
 
 
@@ -126,8 +128,23 @@ class _Response(http.client.HTTPResponse):
         self.fp = io.BufferedReader(_TimedSocket(sock, self.fp.detach()))
 
 
+@contextmanager
+def exact_target(url: str) -> Iterator[None]:
+    """Let this thread's requests ask for exactly this URL if it has a bad escape, which urllib3 would correct."""
+    _local.target = "/" + url.split("/", 3)[3] if _BAD_ESCAPE.search(url) else None
+    try:
+        yield
+    finally:
+        _local.target = None
+
+
 class _Connection(HTTPConnection):
     response_class = _Response
+
+    def putrequest(self, method: str, url: str, *arguments: Any, **named: Any) -> None:
+        """Begin a request, for the exact target if there is one and no proxy needs the whole URL."""
+        target = getattr(_local, "target", None) if url.startswith("/") else None
+        super().putrequest(method, target or url, *arguments, **named)
 
     def connect(self) -> None:
         """Open the connection, if that is allowed."""

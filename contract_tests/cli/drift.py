@@ -92,7 +92,13 @@ def _hint(status: int) -> str:
 
 
 def _read(name: str) -> bytes:
+    from contract_tests.drift import documents
+
     try:
-        return Path(name).read_bytes()
+        with Path(name).open("rb") as file:
+            content = file.read(documents.MOST + 1)
     except OSError as error:
         raise HarnessError(f"{name}: cannot be read: {error.strerror}; a URL begins with https://") from None
+    if len(content) > documents.MOST:
+        raise HarnessError(f"{name}: is longer than {documents.MOST >> 20} MiB")
+    return content

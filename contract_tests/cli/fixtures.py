@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 from click.core import ParameterSource
 
+from contract_tests.cli.interruption import interruptible
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
-from contract_tests.runner.arguments import ACCESS, access_options, options_of
+from contract_tests.runner.arguments import ACCESS, access_options, options_of, state_option
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
@@ -33,14 +34,14 @@ _FOLDERS = ("json", "msw", "wiremock", "go")
 _MODES = {
     "everything": {"output", "seed", "as_deployed"},
     "coverage": {"mutants"},
-    "replay": {"at", "version", "allow_writes", *ACCESS},
+    "replay": {"at", "version", "allow_writes", "state_dir", *ACCESS},
     "changes": {"output"},
 }
 """Parameters that choose what to do instead of making some fixtures, and those that they can be combined with."""
 _IGNORED = {
     "listed": {"formats", "coverage"},
     "coverage": {"formats", "output"},
-    "from_url": {"form", "allow_writes"},
+    "from_url": {"form", "allow_writes", "state_dir"},
 }
 """Parameters, and those that would have no effect with them."""
 _THIS_RUN = "-"
@@ -106,7 +107,10 @@ Examples:
 @click.option("--at", metavar="URL", help="Record the answers of the server at URL instead of a mock.")
 @click.option("--from-url", metavar="URL", help="Make sanitised fixtures from the integrations of the Central at URL.")
 @access_options
-@click.option("--allow-writes", is_flag=True, help="Allow --at to write to a server that cannot be reset.")
+@click.option(
+    "--allow-writes", is_flag=True, help="Allow --at to write to a server that is not on loopback, or cannot be reset."
+)
+@state_option
 def fixtures(
     *,
     everything: bool,
@@ -127,7 +131,7 @@ def fixtures(
     # Fixtures have no reference cycles; the default, a search for them every 700 objects, takes an eighth of the time.
     gc.set_threshold(100_000)
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in ACCESS}
+    access = {name: chosen.pop(name) for name in (*ACCESS, "state_dir")}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
@@ -144,8 +148,8 @@ def fixtures(
         raise click.UsageError(
             f"--format {' --format '.join(formats)}: this writes several files; give their folder with -o DIR"
         )
-    generated = _generated(wish, at, from_url, access, allow_writes=allow_writes)
-    with _progress(wish.count) as track:
+    source = _generated(wish, at, from_url, access, allow_writes=allow_writes)
+    with source as generated, _progress(wish.count) as track:
         selected = list(track(islice(generated, wish.count), "fixtures"))
     if not selected:
         raise HarnessError(_nothing(wish))
@@ -157,17 +161,20 @@ def fixtures(
     _write(selected, formats, output)
 
 
+@contextmanager
 def _generated(
     wish: Wish, at: str | None, from_url: str | None, access: dict[str, Any], *, allow_writes: bool
-) -> Iterator[Fixture]:
-    """Return the selected fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
+) -> Iterator[Iterator[Fixture]]:
+    """Yield the selected fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
     if at is not None and from_url is not None:
         raise click.UsageError("--at and --from-url: use only one of them")
     if at is not None:
-        return _at(wish, at, access, allow_writes=allow_writes)
-    return generate(wish) if from_url is None else _from_url(wish, from_url, access)
+        with _server(at, access, allow_writes=allow_writes) as server:
+            yield generate(wish, {None: server}, resets=server.resets)
+    else:
+        yield generate(wish) if from_url is None else _from_url(wish, from_url, access)
 
 
 def _check_combination(context: click.Context) -> None:
@@ -238,31 +245,13 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.coverage import lines_of
     from contract_tests.fixtures.record import mocks
-    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
+    from contract_tests.fixtures.replay import replayed
 
     lines = lines_of(folder)
     answers: list[Any] = []
     if at is not None:
-        server = _server(at, access, allow_writes=allow_writes)
-        fitting = [
-            each
-            for each in lines
-            if each["central"] == version
-            and switch_of(each) is None
-            and (server.resets or not needs_fresh_server(each))
-        ]
-        if not fitting:
-            releases = ", ".join(sorted({each["central"] for each in lines}))
-            raise HarnessError(
-                f"{folder} has no fixtures for {at} as Central {version}: they are for {releases}, or need --auth, "
-                "--managed or a fresh server; without --at, mocks answer them"
-            )
-        if left := len(lines) - len(fitting):
-            click.echo(f"skipped {left} fixtures for other releases or server options", err=True)
-        try:
-            answers += replayed(fitting, {None: server})
-        finally:
-            server.fresh()
+        with _server(at, access, allow_writes=allow_writes) as server:
+            answers += _replayed_at(server, lines, folder, version, at)
     else:
         for release in dict.fromkeys(each["central"] for each in lines):
             answers += replayed((each for each in lines if each["central"] == release), mocks(release))
@@ -273,25 +262,79 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     sys.exit(1 if wrong or not answers else 0)
 
 
-def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Any:
-    from contract_tests.engine.http import session_for
-    from contract_tests.fixtures.record import Server
+def _replayed_at(server: Any, lines: Sequence[Any], folder: Path, version: str, at: str) -> list[Any]:
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
 
-    options = options_of(url, **access)
-    server = Server(url, session_for(options), options.timeout, options.credentials.admin or "")
-    if not server.resets and not allow_writes:
+    fitting = [
+        each
+        for each in lines
+        if each["central"] == version and switch_of(each) is None and (server.resets or not needs_fresh_server(each))
+    ]
+    if not fitting:
+        releases = ", ".join(sorted({each["central"] for each in lines}))
+        raise HarnessError(
+            f"{folder} has no fixtures for {at} as Central {version}: they are for {releases}, or need --auth, "
+            "--managed or a fresh server; without --at, mocks answer them"
+        )
+    if left := len(lines) - len(fitting):
+        click.echo(f"skipped {left} fixtures for other releases or server options", err=True)
+    return list(replayed(fitting, {None: server}))
+
+
+@contextmanager
+def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator[Any]:
+    """Yield the server at a URL, and restore it at the end: by a reset, or by deleting what the fixtures created.
+
+    Raises:
+        HarnessError: the server may not be written to, or does not delete what the fixtures created.
+    """
+    from contract_tests.engine.ledger import Ledger
+    from contract_tests.engine.ownership import new_run_id
+    from contract_tests.fixtures.servers import Resettable, Shared
+    from contract_tests.runner.leftovers import remove_owned
+
+    options = replace(options_of(url, allow_writes=allow_writes, **access), time_budget=None)
+    if not options.may_write:
+        raise HarnessError(f"{url} is not on this machine; --allow-writes lets fixtures write to it, or reset a mock")
+    mock = Resettable(options)
+    if mock.reset():
+        _require_list(url, mock, given=options.credentials.admin is not None)
+        try:
+            yield mock
+        finally:
+            mock.reset()
+        return
+    if not allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is not a mock; --allow-writes lets fixtures write to it")
-    return server
+    ledger = Ledger(options.state_dir, new_run_id(), options.base, exact=True)
+    server = Shared(options, ledger)
+    left: list[str] | None = None
+    with interruptible():
+        try:
+            _require_list(url, server, given=options.credentials.admin is not None)
+            yield server
+        finally:
+            try:
+                left = remove_owned(server.transport)
+            finally:
+                ledger.close(keep=left != [])
+            if left:
+                click.echo(f"{url} still has what the fixtures created; look there for {', '.join(left)}", err=True)
+    if left:
+        raise HarnessError("not everything that the fixtures created was deleted")
 
 
-def _at(wish: Wish, url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator[Fixture]:
-    from contract_tests.fixtures.generate import generate
+def _require_list(url: str, server: Any, *, given: bool) -> None:
+    """Raise HarnessError if a server does not return its list: then no answer says anything about a Central."""
+    from contract_tests.engine.exchange import COLLECTION
+    from contract_tests.engine.http import credentials_refused
+    from contract_tests.fixtures.record import caller
 
-    server = _server(url, access, allow_writes=allow_writes)
-    try:
-        yield from generate(wish, {None: server}, resets=server.resets)
-    finally:
-        server.fresh()  # delete what the last fixture created
+    answer = server.ask("GET", COLLECTION, None, {"Authorization": caller("Bearer {{ADMIN}}")} if server.resets else {})
+    if answer.status in (401, 403):
+        raise HarnessError(f"{url} {credentials_refused(given=given)}: {answer.status}")
+    if not isinstance(answer.json, dict) or not isinstance(answer.json.get("integrations"), list):
+        raise HarnessError(f"{url} answered {answer.status}, not with a list of integrations")
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,9 @@ import click
 
 from contract_tests.cli.drift import drift
 from contract_tests.cli.fixtures import fixtures
+from contract_tests.cli.interruption import interruptible
 from contract_tests.cli.traffic import audit, proxy
-from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, Interrupted, OwnershipError
+from contract_tests.engine.failures import BudgetSpent, Busy, HarnessError, OwnershipError
 from contract_tests.engine.ledger import is_left_by_this_process
 from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
@@ -117,26 +117,11 @@ def check(url: str | None, **chosen: Any) -> None:
     """
     state_dir = chosen["state_dir"]
     try:
-        with _signals():
+        with interruptible():
             sys.exit(_check(url, **chosen))
     except KeyboardInterrupt as stop:
         click.echo(_interruption_message(url, state_dir), err=True)
         sys.exit(INTERRUPTED[getattr(stop, "signal", "SIGINT")])
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Raise `Interrupted` on SIGINT and SIGTERM, which CI services send, so that a run cleans up and reports."""
-
-    def stop(number: int, _frame: object) -> None:
-        raise Interrupted(signal.Signals(number).name)
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: Any) -> int:
@@ -160,8 +145,8 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
         if report.failures:
             files.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = files.get("json")
-        reports.write(report, options, files)
         terminal.summary(report, options)
+        reports.write(report, options, files)
     return report.exit_code
 
 
@@ -273,7 +258,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
     from contract_tests.runner import replay
 
     recorded = replay.read(report, failure)
-    with ExitStack() as stack, _signals():
+    with ExitStack() as stack, interruptible():
         mock = None
         if url is None and recorded.own_mock is not None and not script:
             _refuse_credentials(chosen)
@@ -288,6 +273,8 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
         except HarnessError as error:
             outcome = replay.Outcome(replay.UNKNOWN, str(error))
         terminal.replayed(outcome, recorded)
+        if left := ", ".join(outcome.left_behind):
+            click.echo(f"Not deleted: {left}; `central-contract clean {options.url}` tries again.", err=True)
         sys.exit(replay.STATUS[outcome.verdict])
 
 
@@ -322,7 +309,7 @@ def compare(
 
     profile = "default" if full else "quick"
     version = central_version or newest()
-    with ExitStack() as stack:
+    with ExitStack() as stack, interruptible():
         urls = [
             stack.enter_context(own_mock(auth=False, as_deployed=each != "mock", central_version=version)).url
             if each in ("mock", "mock-as-deployed")
@@ -366,9 +353,13 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     recognised by name and listed. Exit status: 0 no leftovers of a ledger remain, 1 some remain,
     2 the target could not be reached.
     """
+    with interruptible():
+        _clean(replace(options_of(url, **chosen), time_budget=None), orphans=orphans, older_than=older_than, yes=yes)
+
+
+def _clean(options: Options, *, orphans: bool, older_than: float, yes: bool) -> None:
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
-    options = options_of(url, **chosen)
     cleaned = clean_leftovers(options)
     for name in cleaned.not_ours:
         click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
@@ -376,7 +367,10 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
         raise click.ClickException(f"could not be deleted: {', '.join(cleaned.left)}")
     all_orphans = find_orphans(options)
     if all_orphans is None:
-        raise HarnessError(f"{options.url} does not return its list of integrations")
+        raise HarnessError(
+            f"{options.url} does not return its list of integrations; look at the URL and at the credentials "
+            "(--token-file, --basic-file)"
+        )
     old = [orphan for orphan in all_orphans if is_over(orphan, older_than)]
     for orphan in old if orphans else all_orphans:
         click.echo(f"  {orphan}")

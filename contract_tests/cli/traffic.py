@@ -18,7 +18,7 @@ from contract_tests.engine.options import Credentials, Options
 from contract_tests.engine.text import printable
 from contract_tests.reports import requested
 from contract_tests.runner import known
-from contract_tests.runner.arguments import FILE, NEW_FILE, certificates, check_url, traffic_options
+from contract_tests.runner.arguments import FILE, NEW_FILE, InputFile, certificates, check_url, traffic_options
 from contract_tests.runner.environment import bearer
 from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
 from mock_server.contract import tables as contracts
@@ -71,8 +71,8 @@ class _Judging:
             client_fails=self.client_fails,
         )
         report.target = self.options.url
-        write(report, options, self.files)
         terminal.traffic(report, options)
+        write(report, options, self.files)
         return report.exit_code
 
 
@@ -89,7 +89,7 @@ Examples:
   curl -s http://127.0.0.1:8080/__admin/requests | central-contract audit -
 """,
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.argument("file", type=InputFile(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--redact", type=NEW_FILE, help="Write the judged requests as a HAR without credentials, to share.")
 @traffic_options
 def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:

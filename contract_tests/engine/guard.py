@@ -79,7 +79,7 @@ class WriteGuard:
         if route == COLLECTION and method == "POST":
             self._prepare_create()
         is_test = method.upper() == override.upper() == "POST" and route in _TEST_ROUTES
-        written = set() if is_test else {_id_in(route), _id_in(_normalised(route))} - {""}
+        written = set() if is_test else ids_written(path)
         for id in written - self.invented - self.expendable:
             if not self.ownership.owns(id):
                 self._refuse(id, request)
@@ -200,6 +200,12 @@ class WriteGuard:
             self.ownership.record_baseline(str(item.get("id")) for item in items)
         for item in items or ():
             self.ownership.record_read(str(item.get("id")), item.get("name"), kind="list")
+
+
+def ids_written(path: str) -> set[str]:
+    """Return the ids that a write to a path may change, as a strict or a lenient server reads it."""
+    route = unquote(path.partition("?")[0])
+    return {_id_in(route), _id_in(_normalised(route))} - {""}
 
 
 def _id_in(route: str) -> str:

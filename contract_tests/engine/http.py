@@ -101,8 +101,8 @@ def fetch(options: Options, path: str, most: int = bounded_http.MOST) -> Reply:
 
 def why_unanswered(failure: Exception, session: requests.Session, base: str) -> str:
     """Return why there is no answer, and how the user can fix it."""
-    if isinstance(failure, requests.exceptions.ProxyError):
-        proxy = requests.utils.select_proxy(base, session.proxies) or ""
+    proxy = requests.utils.select_proxy(base, session.proxies) or ""
+    if isinstance(failure, requests.exceptions.ProxyError) or (proxy and isinstance(failure, ValueError)):
         host = proxy.rpartition("@")[2].rpartition("//")[2]  # the part before @ may be a password
         url = urlsplit(base)
         return (

@@ -33,15 +33,17 @@ class Ledger:
 
     The first line is on disk before the run sends anything. It is enough to find the run's integrations,
     as their names begin with the run's id; the recorded ids find those that were renamed.
+    With `exact`, names do not contain the run's id: only those that were sent are the run's.
 
     Raises:
         HarnessError: the ledger cannot be written, or another process uses it.
     """
 
-    def __init__(self, folder: Path, run: str, target: str) -> None:
+    def __init__(self, folder: Path, run: str, target: str, *, exact: bool = False) -> None:
         self.path = folder / f"{run}.ledger"
         self.run = run
         self.target = ""
+        self.exact = exact
         self.ids: set[str] = set()
         """Ids from the answers to creates, without those that turned out to be foreign."""
         self.left: set[str] = set()
@@ -61,7 +63,7 @@ class Ledger:
             raise HarnessError(f"another process uses the ledger of the run {run}: {self.path}")
         self._read()
         try:
-            self._write({"run": run, "target": target, "pid": os.getpid()}, sync=True)
+            self._write({"run": run, "target": target, "pid": os.getpid(), "exact": self.exact}, sync=True)
         except HarnessError:
             self.close(keep=True)
             raise
@@ -124,6 +126,7 @@ class Ledger:
         for line in self._file.read().splitlines():
             entry = _entry(line)
             self.target = entry.get("target", self.target)
+            self.exact = entry.get("exact", self.exact)
             if "id" in entry:
                 self.ids.add(entry["id"])
                 self.left.add(entry["id"])

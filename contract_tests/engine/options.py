@@ -35,9 +35,10 @@ class Credentials:
         }
 
 
-def is_secret_header(name: str) -> bool:
-    """Return whether the name of a header suggests that its value is secret."""
-    return bool(re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE))
+def is_secret_header(name: str, value: str) -> bool:
+    """Return whether the name of a header suggests that its value is secret, or the value has the form of a token."""
+    is_named = re.search("auth|cookie|key|pass|secret|session|signature|token", name, re.IGNORECASE)
+    return bool(is_named or re.match(r"(?:basic|bearer|token)\s|eyJ", value, re.IGNORECASE))  # eyJ begins a JWT
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,10 @@ class Ownership:
         self._lock = threading.Lock()
 
     def is_named(self, name: Any) -> bool:
-        """Return whether a name contains the run's prefix, in any case."""
-        return isinstance(name, str) and self.prefix in name.casefold()
+        """Return whether a name contains the run's prefix, in any case, or was sent by a run with exact names."""
+        if not isinstance(name, str):
+            return False
+        return digest_of(name) in self.ledger.names if self.ledger.exact else self.prefix in name.casefold()
 
     def is_foreign(self, id: str) -> bool:
         """Return whether an id existed before the run, or was shown under a name that is not the run's."""
@@ -99,8 +101,8 @@ class Ownership:
         return [own for own in list(self.ledger.ids) if own.casefold() == id.casefold()]
 
     def is_name_without_id(self, name: Any) -> bool:
-        """Return whether the run has sent this name but does not know the id of its integration."""
-        if not isinstance(name, str) or not self.is_named(name):
+        """Return whether only the run can have sent this name, and it does not know the id of its integration."""
+        if self.ledger.exact or not isinstance(name, str) or not self.is_named(name):
             return False
         digest, names = digest_of(name), self.ledger.names
         # A ledger has no names if the machine stopped before they were on disk.

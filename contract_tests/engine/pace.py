@@ -18,8 +18,8 @@ _PATIENCE = 6
 """Unanswered requests after which a run gives up."""
 _CLEAN_UP = 8.0
 """Seconds for the clean-up of a run with a budget."""
-_A_DELETE = 0.5
-"""Seconds by which each deleted integration extends the clean-up."""
+_A_DELETE = 0.5, 5.0
+"""Least and greatest number of seconds by which a deleted integration extends the clean-up: what it took, within."""
 _SLOWEST = 1.0
 """Longest pause in seconds between two requests to a target that limits them."""
 
@@ -37,6 +37,7 @@ class Pace:
         """Number of answers with 429 (too many requests)."""
         self._started = time.monotonic()
         self._closing_until: float | None = None
+        self._deleted_at = 0.0
         self._unanswered_in_closing = 0
         self._waited = 0.0
         self._interval = 0.0
@@ -59,7 +60,8 @@ class Pace:
 
     def close(self) -> None:
         """Begin the clean-up, which has a separate time budget."""
-        self._closing_until = time.monotonic() + _CLEAN_UP
+        self._deleted_at = time.monotonic()
+        self._closing_until = self._deleted_at + _CLEAN_UP
 
     def seconds(self) -> float:
         """Return the timeout of the next request in seconds."""
@@ -77,13 +79,15 @@ class Pace:
         """Take one request out of the budget and wait for its slot.
 
         Raises:
-            BudgetSpent: the budget is used up.
+            BudgetSpent: the budget is used up, or will be before the slot.
         """
         with self._lock:
             self.check_budget()
-            self.count += 1
             now = time.monotonic()
             slot = max(now, self._next_slot)
+            if slot - now > self._left():
+                raise BudgetSpent(f"{self.options.time_budget:g} seconds")
+            self.count += 1
             rate = 1 / self.options.rate if self.options.rate else 0.0
             self._next_slot = slot + max(rate, self._interval)
         if slot > now:
@@ -153,9 +157,12 @@ class Pace:
         self._unanswered_in_closing += 1
 
     def extend_clean_up(self) -> None:
-        """Extend the time of the clean-up after a DELETE."""
+        """Extend the time of the clean-up after a DELETE by what it took, so that a slow target is cleaned, too."""
         if self._closing_until is not None:
-            self._closing_until += _A_DELETE
+            now = time.monotonic()
+            least, most = _A_DELETE
+            self._closing_until += min(max(now - self._deleted_at, least), most)
+            self._deleted_at = now
 
 
 def _seconds_of(retry_after: str | None, attempt: int) -> float:

@@ -61,7 +61,7 @@ class Transport:
             options, self.ownership, send=self.send, exchanges=self.exchanges, on_delete=self.pace.extend_clean_up
         )
         self._roles = options.credentials.by_role | {"nobody": None}
-        secret = [f"{name}: {value}" for name, value in options.headers if is_secret_header(name)]
+        secret = [f"{name}: {value}" for name, value in options.headers if is_secret_header(name, value)]
         self._redaction = Redaction([*self._roles.values(), *secret])
         self._headers = dict(options.headers)
         self._local = threading.local()
@@ -206,16 +206,19 @@ class Transport:
         session = self._session()
         session.most = bounded_http.MOST + 2 * len(exchange.body)  # an answer may repeat the request
         request = self._prepared(exchange, headers, session)
-        return session.send(request, timeout=timeout, allow_redirects=False)
+        with bounded_http.exact_target(str(request.url)):
+            return session.send(request, timeout=timeout, allow_redirects=False)
 
     def _unanswered(self, exchange: Exchange, failure: Exception | None) -> CheckFailed:
         """Record a request without an answer; return the failure to raise.
 
         Raises:
-            HarnessError: it was the first request of the run.
+            HarnessError: it was the first request of the run, or could not be sent, as with an unusable proxy.
             BudgetSpent: the budget cut its timeout short.
         """
-        if self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout)):
+        if isinstance(failure, ValueError) or (
+            self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout))
+        ):
             why = self._redaction.text(why_unanswered(failure, self._session(), self.base))
             raise HarnessError(f"{self.base} does not answer: {why}")
         self.pace.record_no_answer(timed_out=isinstance(failure, requests.Timeout))

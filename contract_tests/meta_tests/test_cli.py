@@ -22,9 +22,11 @@ from click.testing import CliRunner, Result
 from contract_tests.checks.registry import all_checks
 from contract_tests.cli.main import main
 from contract_tests.engine.failures import Failure
+from contract_tests.engine.options import Options
 from contract_tests.reports import json_report, terminal
 from contract_tests.reports.failures import what
 from contract_tests.runner.environment import VARIABLES
+from contract_tests.runner.leftovers import Cleaned
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
 
@@ -134,6 +136,10 @@ def check_with_token(url: str, tmp_path: Path, reports: dict[str, Path]) -> Resu
         (("--rate", "fast"), "fast"),
         (("--known", "no-such-file"), "no-such-file"),
         (("http://127.0.0.1:9", "--as-deployed"), "--as-deployed"),
+        (("--known", "/dev/zero"), "is a device without an end"),
+        (("--header", "Content-Length: 5"), "the command sends it itself"),
+        (("--report-json", "/tmp/same", "--report-html", "/tmp/../tmp/same"), "names this file twice"),
+        (("http://127.0.0.1:9", "--token-file", __file__, "--report-json", __file__), "names this file twice"),
     ],
 )
 def test_unusable_arguments_end_with_one_line_and_status_2(tmp_path: Path, words: tuple[str, ...], named: str) -> None:
@@ -142,6 +148,18 @@ def test_unusable_arguments_end_with_one_line_and_status_2(tmp_path: Path, words
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
     assert "not-a-real-password" not in result.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_unwritable_report_loses_neither_the_verdict_nor_the_others(tmp_path: Path) -> None:
+    page = tmp_path / "report.md"
+    reports = ("--report-json", "/dev/full", "--report-markdown", str(page))
+    with serving() as mock:
+        result = run("check", mock.url, "--only", "list", "--state-dir", str(tmp_path), *reports)
+    assert result.exit_code == 2
+    assert "/dev/full cannot be written: No space left on device" in result.output
+    assert " passed, " in result.output
+    assert "passed" in page.read_text("utf-8")
 
 
 def test_refused_credentials_give_no_verdict(tmp_path: Path) -> None:
@@ -313,6 +331,19 @@ def test_clean_keeps_the_ledger_if_it_cannot_read_the_list(tmp_path: Path) -> No
     assert not ledger.exists()
 
 
+def test_clean_has_no_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[Options] = []
+
+    def note(options: Options) -> Cleaned:
+        found.append(options)
+        return Cleaned()
+
+    monkeypatch.setattr("contract_tests.runner.leftovers.clean_leftovers", note)
+    with serving() as mock:
+        assert run("clean", mock.url, "--state-dir", str(tmp_path)).exit_code == 0
+    assert [each.time_budget for each in found] == [None]
+
+
 def listed(url: str) -> bytes:
     with urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10) as answer:
         return bytes(answer.read())
@@ -334,7 +365,9 @@ def test_interrupted_run_cleans_up_and_reports(tmp_path: Path, sent: signal.Sign
         while b"-many-kept-" not in listed(mock.url):
             assert process.poll() is None
             time.sleep(0.02)
-        process.send_signal(sent)
+        for _ in range(3):  # as `timeout` does, which sends it to the process and to its group
+            process.send_signal(sent)
+            time.sleep(0.05)
         told = process.communicate(timeout=120)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
         assert f"Incomplete: {sent.name} ended the run." in told

@@ -114,6 +114,23 @@ def test_comparison_without_requests_is_an_error(tmp_path: Path, monkeypatch: py
     assert "nothing was compared" in result.output
 
 
+def test_servers_that_are_no_central_are_not_equal(tmp_path: Path) -> None:
+    with serving() as mock:
+        url = f"{mock.url}/no-central"
+        result = compare(tmp_path, url, url)
+    assert result.exit_code == 2, result.output
+    assert "returns a list of integrations" in result.output
+
+
+def test_leftovers_of_a_comparison_are_named(tmp_path: Path) -> None:
+    with serving() as mock:
+        mock.fault(code=500, method="DELETE")
+        result = compare(tmp_path, mock.url, "mock")
+        assert result.exit_code == 2, result.output
+        assert f"not deleted from {mock.url}: central-contract-" in result.output
+    assert len(list(tmp_path.glob("*.ledger"))) == 1
+
+
 def test_single_404_is_a_single_difference(tmp_path: Path) -> None:
     with serving() as mock, behind(mock.url, missing=1) as url:
         result = compare(tmp_path, "mock", url)

@@ -758,3 +758,9 @@ def test_check_does_not_apply_without_a_document() -> None:
     for content, status in ((b"{}", 404), (b"<!doctype html><p>Log in</p>", 200)):
         with pytest.raises(NotApplicable, match="publishes no document"):
             checked(None, content, status)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_endless_document_is_refused() -> None:
+    result = CliRunner().invoke(main, ["drift", "/dev/zero"])
+    assert (result.exit_code, "is longer than 32 MiB" in result.output) == (2, True), result.output

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -389,41 +388,6 @@ def test_a_wrong_answer_of_a_server_is_not_recorded() -> None:
         result = run("--rule", "name-unique", "--at", broken.url)
     assert result.exit_code == 2
     assert "a create that should be refused was accepted" in result.output
-
-
-class NotReset:
-    """A session with a server that has no way to be reset, and that keeps count of what it holds."""
-
-    def __init__(self) -> None:
-        self.mock = Mock()
-        self.asked: list[tuple[str, str]] = []
-
-    def request(self, method: str, url: str, *, data: Any, headers: Any, **_: Any) -> Any:
-        path = url.removeprefix("http://central.test")
-        self.asked.append((method, path))
-        answer = self.mock.ask(method, path, data, headers)
-        return SimpleNamespace(
-            status_code=404 if "__admin" in path else answer.status, headers=answer.headers, text=answer.text
-        )
-
-    def count(self) -> int:
-        return len(self.mock.ask("GET", PATH, None, {}).json["integrations"])
-
-
-@pytest.mark.heavy
-def test_integrations_are_deleted_from_a_server_that_cannot_be_reset(monkeypatch: pytest.MonkeyPatch) -> None:
-    session = NotReset()
-    monkeypatch.setattr("contract_tests.engine.http.BoundedSession", lambda: session)
-    before = session.count()
-    words = ("--rule", "name-unique", "--at", "http://central.test")
-    refused = run(*words)
-    assert refused.exit_code == 2
-    assert "--allow-writes lets fixtures write to it" in refused.output
-    assert session.count() == before
-    assert made(*words, "--allow-writes") == made("--rule", "name-unique")
-    assert session.count() == before
-    scanner = next(each["id"] for each in CONTRACT.defaults if each["type"] == "scannerv4")
-    assert [path for method, path in session.asked if method != "GET" and scanner in path] == []
 
 
 @pytest.mark.parametrize("version", ["4.8", NEWEST])

@@ -362,8 +362,8 @@ def test_recording_fixtures_writes_to_no_foreign_integration(lie: str, tmp_path:
     target = Target(LIES[lie][0], user=False)
     words = ["--allow-writes", "--name", "conversation/life-quay", "-o", str(tmp_path / "made.jsonl")]
     with answering(target) as url:
-        result = CliRunner().invoke(main, ["fixtures", "--at", url, *words])
+        result = CliRunner().invoke(main, ["fixtures", "--at", url, "--state-dir", str(tmp_path), *words])
     assert result.exit_code == 2, result.output
-    assert "does not show" in result.output
+    assert "the answer to a create has the id of something that the run did not create" in result.output
     assert "look there for" in result.output
     assert target.damage() == []

@@ -63,17 +63,19 @@ def before(url: str, context: ssl.SSLContext | None = None) -> Iterator[tuple[st
 # -- headers -----------------------------------------------------------------------------------------
 
 
-def test_headers_are_always_sent_and_secret_ones_never_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("secret", ["X-Api-Key: not-a-real-secret", "X-Iap: Bearer not-a-real-secret"])
+def test_headers_are_always_sent_and_secret_ones_never_shown(tmp_path: Path, secret: str) -> None:
     report = tmp_path / "report.json"
+    name, value = secret.split(": ")
     with before("http://127.0.0.1:{port}") as (url, seen):
-        headers = ("--header", "X-Route: blue", "--header", "X-Api-Key: not-a-real-secret")
+        headers = ("--header", "X-Route: blue", "--header", secret)
         result = check(tmp_path, url, *headers, "--only", "error-shape", "--report-json", str(report))
     assert result.exit_code == 1
     assert seen
-    assert all((each["X-Route"], each["X-Api-Key"]) == ("blue", "not-a-real-secret") for each in seen)
+    assert all((each["X-Route"], each[name]) == ("blue", value) for each in seen)
     for text in (result.output, report.read_text("utf-8")):
         assert "not-a-real-secret" not in text
-        assert "$HEADER_X_API_KEY" in text
+        assert f"$HEADER_{name.upper().replace('-', '_')}" in text
         assert "X-Route: blue" in text
 
 
@@ -192,6 +194,14 @@ def test_dead_proxy_is_named_without_its_password(tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "the proxy 127.0.0.1:9 cannot reach it" in result.output
     assert "NO_PROXY=central.example.com" in result.output
+    assert "not-a-real-secret" not in result.output
+
+
+@pytest.mark.parametrize("proxy", ["someone:not-a-real-secret@127.0.0.1:9", "foo://u:not-a-real-secret@proxy"])
+def test_unusable_proxy_is_no_failure_of_the_target(tmp_path: Path, proxy: str) -> None:
+    result = check(tmp_path, "http://central.example.com", HTTP_PROXY=proxy, http_proxy=proxy, NO_PROXY="", no_proxy="")
+    assert result.exit_code == 2, result.output
+    assert "choose another with HTTP_PROXY" in result.output
     assert "not-a-real-secret" not in result.output
 
 

@@ -135,7 +135,7 @@ def test_run_id_is_on_disk_before_the_first_request(
     synced: list[str] = []
     monkeypatch.setattr("os.fsync", lambda _: synced.append(next(tmp_path.glob("*.ledger")).read_text("utf-8")))
     ledger = Ledger(tmp_path, "gone", mock.url)
-    assert json.loads(synced[0]) | {"pid": 0} == {"run": "gone", "target": mock.url, "pid": 0}
+    assert json.loads(synced[0]) | {"pid": 0} == {"run": "gone", "target": mock.url, "pid": 0, "exact": False}
     before = requests.get(f"{mock.url}{COLLECTION}", timeout=5).json()
     # The process ends here, and everything after the ledger's first line is lost.
     Central(
@@ -251,3 +251,15 @@ def test_token_expiring_at_the_end_loses_no_result(mock: MockServer, tmp_path: P
     by_check = {each.check: each for each in report.results}
     assert (by_check["list"].outcome, by_check["others-untouched"].outcome) == (PASSED, SKIPPED)
     assert by_check["others-untouched"].reason == "the target did not return its list"
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_token_expiring_in_the_middle_is_no_failure_of_the_target(mock: MockServer, tmp_path: Path, code: int) -> None:
+    def expire_after_two(_result: object, done: int, _of: int) -> None:
+        if done == 2:
+            mock.fault(code=code, path="/v1/imageintegrations")
+
+    only = ("list", "create", "read-after-create", "name-unique", "names-exact")
+    report = Run(Options(url=mock.url, state_dir=tmp_path, only=only), expire_after_two)()
+    assert (report.verdict, report.failures) == ("incomplete", [])
+    assert any("3 checks were skipped: the target refuses the credentials by now" in each for each in report.incomplete)

@@ -80,6 +80,14 @@ def test_wait_beyond_the_budget_ends_the_run(slept: list[float]) -> None:
     assert slept == []
 
 
+def test_slot_beyond_the_budget_ends_the_run(slept: list[float]) -> None:
+    found = paced(time_budget=15.0, rate=1 / 60)
+    found.spend()
+    with pytest.raises(BudgetSpent):
+        found.spend()
+    assert (slept, found.count) == ([], 1)
+
+
 @pytest.mark.parametrize("asked", ["86400", "inf", "1e300"])
 def test_long_wait_is_refused_even_without_a_budget(asked: str, slept: list[float]) -> None:
     with pytest.raises(Busy, match="--rate"):
@@ -112,3 +120,17 @@ def test_clean_up_has_its_own_budget() -> None:
     found.close()
     found.spend()
     assert 5 < found.seconds() <= 8
+
+
+def test_clean_up_of_a_slow_target_lasts_as_long_as_it_deletes(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    found = paced(time_budget=60.0)
+    found.close()
+    for _ in range(14):
+        now += 3.0  # a read and a DELETE
+        found.spend()
+        found.extend_clean_up()
+    now += 10.0
+    with pytest.raises(BudgetSpent):
+        found.spend()

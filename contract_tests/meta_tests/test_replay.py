@@ -3,12 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
+from contract_tests.engine.options import Options
+from contract_tests.runner.replay import read
 from mock_server.serving.server import MockServer, serving
 from mock_server.settings import Settings
 
@@ -30,20 +33,55 @@ def mutated() -> Iterator[MockServer]:
         yield mock
 
 
-@pytest.mark.parametrize("gone", ["options", "max_live", "own_mock", "depth"])
-def test_incomplete_report_is_refused(tmp_path: Path, gone: str) -> None:
+def written() -> dict[str, Any]:
     options = {"managed": False, "max_live": 150, "max_response_time": 5.0, "workers": 1, "allow_registry_tests": False,
-               "allow_load": False, "disposable": False, "own_mock": {"store": "redis://somewhere"}}  # fmt: skip
+               "allow_load": False, "disposable": False, "own_mock": None}  # fmt: skip
     failure = {"check": "create", "what": "x", "intermittent": False, "exchanges": []}
     result = {"check": "create", "group": "base", "profile": "quick", "outcome": "failed", "failures": [failure]}
-    value = {"target": "http://127.0.0.1:9", "run": "a", "centralVersion": "5.0", "seed": 1, "profile": "quick",
-             "options": options, "results": [result]}  # fmt: skip
+    return {"target": "http://127.0.0.1:9", "run": "a", "centralVersion": "5.0", "seed": 1, "profile": "quick",
+            "options": options, "results": [result]}  # fmt: skip
+
+
+@pytest.mark.parametrize("gone", ["options", "max_live", "own_mock", "depth"])
+def test_incomplete_report_is_refused(tmp_path: Path, gone: str) -> None:
+    value = written()
+    value["options"]["own_mock"] = {"store": "redis://somewhere"}
     value.pop(gone, None)
-    options.pop(gone if gone != "own_mock" else "", None)
+    value.get("options", {}).pop(gone if gone != "own_mock" else "", None)
     text = "[" * 100_000 if gone == "depth" else json.dumps(value)
     (tmp_path / "report.json").write_text(text)
     done = run("replay", str(tmp_path / "report.json"), "create")
     assert (done.exit_code, "is not a JSON report of a run" in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "told"),
+    [
+        ("target", 5, "target is 5"),
+        ("seed", "x", "seed is 'x'"),
+        ("max_live", "a", "max_live is 'a'"),
+        ("centralVersion", "99", "'99' is not a release"),
+        ("profile", "traffic", "no run with the profile 'traffic' can be repeated"),
+    ],
+)
+def test_report_with_a_wrong_value_is_refused(tmp_path: Path, key: str, wrong: object, told: str) -> None:
+    value = written()
+    value["results"][0]["profile"] = ""
+    (value if key in value else value["options"])[key] = wrong
+    (tmp_path / "report.json").write_text(json.dumps(value))
+    done = run("replay", str(tmp_path / "report.json"), "create")
+    assert (done.exit_code, told in done.output) == (2, True), done.output
+
+
+def test_permission_to_damage_a_target_is_not_one_for_another(tmp_path: Path) -> None:
+    value = written()
+    value["options"] |= {"disposable": True, "allow_load": True}
+    value["target"] = "https://disposable.example.com"
+    (tmp_path / "report.json").write_text(json.dumps(value))
+    recorded = read(tmp_path / "report.json", "create")
+    same, other = (recorded.applied(Options(f"https://{each}.example.com")) for each in ("disposable", "production"))
+    assert (same.disposable, same.allow_load) == (True, True)
+    assert (other.disposable, other.allow_load) == (False, False)
 
 
 @pytest.fixture
@@ -129,3 +167,10 @@ def test_difference_is_reported_once(tmp_path: Path) -> None:
     assert told
     assert all("GET /v1/imageintegrations/" in line for line in told), told
     assert '+   "status": 400' in result.output
+
+
+def test_leftovers_of_a_replay_are_named(report: Path, mutated: MockServer) -> None:
+    mutated.fault(code=500, method="DELETE")
+    done = replay(report, "name-unique", "--url", mutated.url)
+    assert "Not deleted: central-contract-" in done.output
+    assert f"`central-contract clean {mutated.url}`" in done.output

@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Self
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import jsonschema_rs
 import pytest
@@ -36,8 +37,12 @@ from contract_tests.traffic.record import HELD, UNDECIDABLE
 from contract_tests.traffic.secrets import Secrets
 from mock_server import bounded_http, create_app
 from mock_server.contract import tables as contracts
+from mock_server.contract.routes import Routes
 from mock_server.serving.server import serving
 from mock_server.settings import Settings
+
+if TYPE_CHECKING:
+    from mock_server.contract.tables import Contract
 
 ROOT = Path(__file__).parents[2]
 PATH = "/v1/imageintegrations"
@@ -897,3 +902,26 @@ def _live(line: str, folder: Path) -> None:
     process.stderr.close()
     report = json.loads((folder / "report.json").read_text("utf-8"))
     assert (report["verdict"], report["requests"]) == ("passed", 1)
+
+
+def test_operation_without_a_judge_is_undecidable_and_may_change_the_store() -> None:
+    story = Story().create().add("POST", f"/{ID}/refresh", None, 200, {"state": "refreshed"})
+    story.listed(STORED | {"name": "refreshed"})
+    refresh = dataclasses.replace(
+        CONTRACT.operations["TestImageIntegration"], id="RefreshImageIntegration", path=f"{PATH}/{{id}}/refresh"
+    )
+    more = SimpleNamespace(operations={**CONTRACT.operations, refresh.id: refresh})
+    story.judge.record.routes = Routes(cast("Contract", more))
+    assert story.broken() == set()
+    told = {rule for operation, rule, _ in story.judge.record.tally if operation == refresh.id}
+    assert "effect" in told
+    assert "test" not in told
+
+
+def test_redacted_copy_does_not_replace_the_recording(tmp_path: Path) -> None:
+    recording = of_entries(tmp_path)
+    before = recording.read_bytes()
+    result = audit(recording, "--redact", recording)
+    assert result.exit_code == 2
+    assert "names this file twice" in result.output
+    assert recording.read_bytes() == before

@@ -381,3 +381,14 @@ def test_unreachable_target_has_reports(tmp_path: Path, url: str) -> None:
     for kind, text in done.texts.items():
         assert "could not be checked" in text, kind
         assert "does not answer" in text, kind
+
+
+def test_dropped_connections_are_one_failure(tmp_path: Path) -> None:
+    def drop(*_: object) -> None:
+        run.transport.dropped += [(each, "ConnectionResetError") for each in run.transport.exchanges] * 40
+
+    with serving(Settings()) as mock:
+        run = Run(Options(url=mock.url, state_dir=tmp_path, only=("list",)), drop)
+        report = run()
+    (failure,) = report.failures
+    assert (failure.check, failure.also + 1) == ("every-request-answered", len(run.transport.dropped))

@@ -69,7 +69,7 @@ def access(options: Options) -> Access:
     flags += "".join(f" {flag} {shlex.quote(str(file))}" for flag, file in files if file)
     for name, value in options.headers:
         variable = f"HEADER_{re.sub('[^A-Z0-9]', '_', name.upper())}"
-        flags += f' -H "{name}: ${variable}"' if is_secret_header(name) else f" -H {_header(name, value, {})}"
+        flags += f' -H "{name}: ${variable}"' if is_secret_header(name, value) else f" -H {_header(name, value, {})}"
     return Access(options.base, words, flags, secrets)
 
 

@@ -21,8 +21,23 @@ from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt,
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+class InputFile(click.Path):
+    """A file to read, which is no device that never ends, such as /dev/zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        path = super().convert(value, param, ctx)
+        if isinstance(path, Path) and str(path.resolve()) in _ENDLESS:
+            self.fail(f"File {str(value)!r} is a device without an end.", param, ctx)
+        return path
+
+
+_ENDLESS = ("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+FILE = InputFile(exists=True, dir_okay=False, path_type=Path)
 NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+
+_OWN_HEADERS = ("content-length", "transfer-encoding", "x-http-method-override")
 
 _LONGEST = 24 * 60 * 60
 """Upper limit in seconds for every option that is a time."""
@@ -131,6 +146,8 @@ def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[
             raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
         if name.lower() == "authorization":
             raise click.BadParameter("pass credentials with --token-file or --basic-file")
+        if name.lower() in _OWN_HEADERS:
+            raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
         headers.append((name, text))
     return tuple(headers)
 
@@ -242,6 +259,15 @@ _ACCESS = (
     time_option("--timeout", "Time limit for each answer, such as 30s.", "30s", show_default=True),
 )
 
+state_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".central-contract"),
+    show_default=True,
+    help="Folder for ledgers, which record what runs create, and for last-report.json.",
+)
+"""Option for the folder of ledgers."""
+
 _TARGET = (
     *_ACCESS,
     click.option(
@@ -253,13 +279,7 @@ _TARGET = (
         help="Header to send with every request; can be repeated.",
     ),
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
-    click.option(
-        "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path(".central-contract"),
-        show_default=True,
-        help="Folder for ledgers, which record what runs create, and for last-report.json.",
-    ),
+    state_option,
 )
 
 _CREDENTIALS = (
@@ -435,7 +455,7 @@ def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
     words = [word for key in files if chosen.get(key) for word in (_option(key), str(chosen[key]))]
     words += [_option(key) for key in ("insecure", "allow_writes") if chosen.get(key)]
     for name, value in chosen.get("headers", ()):
-        words += [] if is_secret_header(name) else ["--header", f"{name}: {value}"]
+        words += [] if is_secret_header(name, value) else ["--header", f"{name}: {value}"]
     return tuple(words)
 
 

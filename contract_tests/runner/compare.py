@@ -15,6 +15,7 @@ from typing import Any
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.exchange import Exchange, read_json
+from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import NAME_PREFIX, Options
 from contract_tests.engine.ownership import new_run_id
@@ -62,19 +63,28 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     """Run the checks against two targets and compare the answers; those of the first are the expected ones.
 
     Raises:
-        HarnessError: a target does not answer, or refuses the credentials.
+        HarnessError: a target does not answer or refuses the credentials, or none returns a list of integrations, or
+            one keeps what was created.
     """
     repeatable = tuple(each.id for each in all_checks().values() if each.group not in _NOT_REPEATABLE)
     # With one worker, as checks reuse integrations of earlier checks.
     chosen = [replace(each, only=each.only or repeatable, workers=1) for each in (one, two)]
     run_id = new_run_id()
-    reports = []
+    reports, show_list = [], False
     for options in chosen:
         run = Run(options, progress, run_id)
         run.skips_dependents = False  # failures of checks are ignored
         reports.append(run())
+        show_list = show_list or run.shows_list
         if reports[-1].interrupted:
             raise KeyboardInterrupt
+        if left := reports[-1].left_behind:
+            raise HarnessError(
+                f"not deleted from {options.base}: {', '.join(left)}; "
+                f"`central-contract clean {options.base}` tries again"
+            )
+    if not show_list:
+        raise HarnessError(f"neither {one.base} nor {two.base} returns a list of integrations; look at the URLs")
     return compared(*(report.exchanges for report in reports))
 
 

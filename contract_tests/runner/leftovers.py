@@ -17,6 +17,7 @@ from contract_tests.engine.transport import Transport
 
 _NO_ANSWER = (CheckFailed, BudgetSpent, Skip)
 """Exceptions of requests that were not answered or not sent."""
+_UNSURE = ", which may be somebody else's: the answer to its create was lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ def remove_owned(transport: Transport) -> list[str]:
         remaining = owned | unlisted
         for item in remaining.values():
             _remove(transport, item)
-        left = {id: describe(id, item.get("name", "not listed")) for id, item in remaining.items()}
+        left = {
+            id: describe(id, item.get("name", "not listed")) + ("" if transport.ownership.owns(id) else _UNSURE)
+            for id, item in remaining.items()
+        }
         if not left:
             break
     return sorted(text for id, text in left.items() if not transport.ownership.is_foreign(id))

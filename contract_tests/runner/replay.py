@@ -10,17 +10,18 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.exchange import Exchange
 from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
-from contract_tests.engine.options import Options
+from contract_tests.engine.options import PROFILES, Options, is_loopback
 from contract_tests.engine.text import without_values
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
 from contract_tests.runner.run import Run
+from mock_server.contract import tables as contracts
 
 SHOWS, GONE, UNKNOWN = "still fails", "no longer fails", "could not be judged"
 STATUS = {SHOWS: 1, GONE: 0, UNKNOWN: 125}
@@ -30,6 +31,8 @@ _REQUEST_OPTIONS = (
     "managed", "max_live", "max_response_time", "workers", "allow_registry_tests", "allow_load", "disposable",
 )  # fmt: skip
 """Options that influence the requests of a run, besides target, seed, profile and release."""
+_PERMISSIONS = ("allow_registry_tests", "allow_load", "disposable")
+"""Those of them that let a run strain or damage its target."""
 _OWN_MOCK = ("as_deployed", "central_version", "managed")
 """Settings of the mock that `check` starts."""
 
@@ -61,6 +64,8 @@ class Recorded:
     def applied(self, options: Options) -> Options:
         """Return `options` changed so that they generate the same requests."""
         kept = {key: self.options[key] for key in _REQUEST_OPTIONS}
+        if options.base != self.target and not is_loopback(options.base):
+            kept |= dict.fromkeys(_PERMISSIONS, False)  # they were given for another target
         return replace(options, central_version=self.version, seed=self.seed, profile=self.profile, **kept)
 
 
@@ -71,6 +76,8 @@ class Outcome:
     verdict: str
     reason: str = ""
     result: Result | None = None
+    left_behind: tuple[str, ...] = ()
+    """What the replay created and could not delete."""
 
 
 def request_options(options: Options) -> dict[str, Any]:
@@ -100,24 +107,45 @@ def read(report: Path, name: str) -> Recorded:
             known = ", ".join(failures) or "none"
             raise HarnessError(f"{report} has no failure {name!r}; it has: {known}")
         result, failure = failures[name]
-        return Recorded(
-            check=failure["check"],
-            what=failure["what"],
-            target=value["target"],
-            run=value["run"],
-            version=value["centralVersion"],
-            seed=value["seed"],
-            profile=result["profile"] or value["profile"],
-            options=_options_in(value["options"]),
-            unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
-            checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
-            exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
+        return _usable(
+            Recorded(
+                check=failure["check"],
+                what=failure["what"],
+                target=value["target"],
+                run=value["run"],
+                version=value["centralVersion"],
+                seed=value["seed"],
+                profile=result["profile"] or value["profile"],
+                options=_options_in(value["options"]),
+                unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
+                checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
+                exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
+            )
         )
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
         raise HarnessError(f"{report} is not a JSON report of a run (--report-json): {why}") from None
+
+
+def _usable(recorded: Recorded) -> Recorded:
+    """Return what was recorded.
+
+    Raises:
+        TypeError: a value has another type than in a report.
+        ValueError: the run cannot be repeated.
+    """
+    texts = {"target": recorded.target, "run": recorded.run, "centralVersion": recorded.version}
+    values = {**texts, "seed": recorded.seed, **{key: recorded.options[key] for key in _REQUEST_OPTIONS}}
+    defaults = asdict(Options("")) | dict.fromkeys(texts, "")
+    for key, value in values.items():
+        if not isinstance(value, (int, float) if isinstance(defaults[key], float) else type(defaults[key])):
+            raise TypeError(f"{key} is {value!r}")
+    if recorded.profile not in PROFILES:
+        raise ValueError(f"no run with the profile {recorded.profile!r} can be repeated")
+    contracts.load().releases.find(recorded.version)
+    return recorded
 
 
 def exchange_value(exchange: Exchange) -> dict[str, Any]:
@@ -188,7 +216,7 @@ def run_again(recorded: Recorded, options: Options) -> Outcome:
             return Outcome(UNKNOWN, f"the budget of {error} was used up")
         if report.interrupted:
             raise KeyboardInterrupt
-        outcome = _outcome_of(recorded, report)
+        outcome = replace(_outcome_of(recorded, report), left_behind=(*outcome.left_behind, *report.left_behind))
         if outcome.verdict == SHOWS:
             break
     return outcome

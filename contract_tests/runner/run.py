@@ -62,6 +62,8 @@ USUAL_REQUESTS = 5_000
 """Approximate number of requests of a run with the default profile."""
 _SHOWN = 5
 """Number of integrations that a note names."""
+_REFUSED = (401, 403)
+"""Central answers 401 to writes without valid credentials, and 403 to reads."""
 _WOULD_WRITE = "would write; allow it with --allow-writes"
 _IN_ORDER = ("base", "generated")
 """Groups of checks that never run in parallel. The generator parses source code, which can fail in several threads
@@ -99,8 +101,12 @@ class Run:
         """A new failure has ended the run (--fail-fast)."""
         self.interrupted = ""
         """The signal that ended the run early, or ""."""
+        self.shows_list = False
+        """The target returned its list before the checks."""
         self.cannot_write = ""
         """Why the credentials of the run cannot write, or "" if they can or nothing was written yet."""
+        self.locked_out = ""
+        """Why the target no longer accepts the credentials of the run, or "" if it does."""
 
     def __call__(self) -> Report:
         """Run the checks and clean up. After Ctrl-C, clean up and report the results so far.
@@ -126,6 +132,7 @@ class Run:
             self.known = InForce(self._differences, version, started.date())
             self.observers = Observers(self.shared)
             before = self._snapshot("set-up")
+            self.shows_list = before is not None
             self.notes += notes_on_orphans((before or {}).values(), self.options)
             self.transport.observers.append(self.observers)
             cleaned = False
@@ -219,7 +226,7 @@ class Run:
             if when == "clean-up":
                 return None
             raise
-        if reply.status in (401, 403) and when == "set-up":
+        if reply.status in _REFUSED and when == "set-up":
             what = credentials_refused(given=self.options.credentials.admin is not None)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.integrations
@@ -341,6 +348,8 @@ class Run:
         failed = [need for need in check.needs if need in results and results[need].outcome == FAILED]
         if failed and self.skips_dependents:
             return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
+        if self.locked_out:
+            return _skipped(check, BLOCKED, self.locked_out)
         if check.writes and not self.transport.may_write:
             return _skipped(check, BLOCKED, _WOULD_WRITE)
         if check.writes and self.cannot_write:
@@ -364,9 +373,12 @@ class Run:
         central = Central(self.transport, check.id, self.shared, profile)
         started, count = time.monotonic(), self.transport.count
         self._record_outcome(check, central, result)
-        if result.failures and (reason := self._may_not_write(central.history)):
-            self.cannot_write, result.failures = reason, []
-            result.skipped(BLOCKED, reason)
+        if result.failures:
+            self.locked_out = self.locked_out or self._lost_access(central.history)
+            self.cannot_write = self.cannot_write or self._may_not_write(central.history)
+            if reason := self.locked_out or self.cannot_write:
+                result.failures = []
+                result.skipped(BLOCKED, reason)
         result.seconds = time.monotonic() - started
         result.requests = self.transport.count - count
         return result
@@ -426,9 +438,19 @@ class Run:
             return BLOCKED, f"the target no longer answers ({error})"
         return CUT_OFF, f"the budget of {error} was used up"
 
+    def _lost_access(self, history: Sequence[Exchange]) -> str:
+        """Return a message if the target refuses the run's credentials by now, such as an expired token, else ""."""
+        if not any(each.status in _REFUSED and _is_of_run(each) for each in history):
+            return ""
+        with suppress(CheckFailed, BudgetSpent, Busy):
+            status = self.transport.send("GET", COLLECTION, check="set-up").status
+            if status in _REFUSED:
+                return f"the target refuses the credentials by now ({status}); use a token that is valid for longer"
+        return ""
+
     def _may_not_write(self, history: Sequence[Exchange]) -> str:
         """Return a message if the target has refused all writes with the run's credentials, else ""."""
-        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in (401, 403):
+        if not history or not _is_write_of_run(history[-1]) or history[-1].status not in _REFUSED:
             return ""
         if any(each.status == 200 and _is_write_of_run(each) for each in self.transport.exchanges):
             return ""
@@ -444,9 +466,12 @@ class Run:
             by_check[failure.check].append(failure)
         for failure in self.failed_outside:
             by_check[failure.check if failure.check in by_check else "every-request-answered"].append(failure)
-        for exchange, reason in self.transport.dropped:
-            what = "a request was answered only when it was repeated"
-            failure = Failure("every-request-answered", what, got=reason, exchanges=[exchange], intermittent=True)
+        if dropped := self.transport.dropped:
+            exchange, reason = dropped[0]
+            what, also = "a request was answered only when it was repeated", len(dropped) - 1
+            failure = Failure(
+                "every-request-answered", what, got=reason, exchanges=[exchange], intermittent=True, also=also
+            )
             by_check[failure.check].append(failure)
         results = []
         for id, failures in by_check.items():
@@ -486,10 +511,13 @@ def _skipped(check: Check, kind: str, reason: str) -> Result:
     return Result(check.id, check.title, check.group, check.source, SKIPPED, reason, skip=kind)
 
 
+def _is_of_run(exchange: Exchange) -> bool:
+    """Return whether a request has the run's credentials."""
+    return exchange.role == "admin" and "Authorization" not in exchange.headers
+
+
 def _is_write_of_run(exchange: Exchange) -> bool:
-    """Return whether a request is a write with the run's credentials."""
-    of_run = exchange.role == "admin" and "Authorization" not in exchange.headers
-    return of_run and exchange.method in ("POST", "PUT", "PATCH", "DELETE")
+    return _is_of_run(exchange) and exchange.method in ("POST", "PUT", "PATCH", "DELETE")
 
 
 def _batches(checks: Iterable[Check], workers: int) -> Iterable[list[Check]]:

@@ -12,7 +12,7 @@ from contract_tests.engine.central import Shared
 from contract_tests.oracle.observers import Observers
 from contract_tests.traffic.exchanges import Seen
 from contract_tests.traffic.follow import Follower
-from contract_tests.traffic.judgement import OVERRIDE, WRITES, judge_exchange
+from contract_tests.traffic.judgement import OVERRIDE, judge_exchange, may_write
 from contract_tests.traffic.record import Record, State
 from contract_tests.traffic.secrets import RUN, Secrets, path_of
 from mock_server.contract.routes import Match
@@ -75,7 +75,7 @@ class Judge:
         overlapping = self._overlapping_writes(central, seen)
         match = self._match(seen)
         central.follower.now = seen.ended
-        if match is not None and match.operation.id in WRITES:
+        if match is not None and may_write(match.operation):
             central.writes.append((match, seen))
         judge_exchange(self.record, central, seen.exchange(self.judged), seen, match, overlapping)
         if OVERRIDE in seen.headers:
@@ -86,7 +86,7 @@ class Judge:
         before = takewhile(lambda write: write[1].ended > seen.began, reversed(central.writes))
         sandbox = _sandbox(seen)
         waiting = ((self._match(each), each) for _, _, each in self._waiting if _sandbox(each) == sandbox)
-        later = [(match, each) for match, each in waiting if match is not None and match.operation.id in WRITES]
+        later = [(match, each) for match, each in waiting if match is not None and may_write(match.operation)]
         return [write for write in (*before, *later) if write[1].overlaps(seen)]
 
     def _match(self, seen: Seen) -> Match | None:

@@ -18,17 +18,21 @@ from contract_tests.traffic.rules import Refusals
 from contract_tests.traffic.secrets import path_of
 from contract_tests.traffic.writes import judge_create, judge_delete, judge_test, judge_update
 from mock_server.contract.routes import Match
+from mock_server.contract.tables import Operation
 
 OVERRIDE = "X-HTTP-Method-Override"
 """A header that changes the method, so that the effect of a request is unknown."""
-WRITES: Mapping[str, Callable[[Case, Follower], Iterator[Outcome]]] = {
+_JUDGES: Mapping[str, Callable[[Case, Follower], Iterator[Outcome]]] = {
+    "GetImageIntegrations": judge_list,
+    "GetImageIntegration": judge_get,
+    "TestImageIntegration": judge_test,
+    "TestUpdatedImageIntegration": judge_test,
     "PostImageIntegration": judge_create,
     "PutImageIntegration": judge_update,
     "UpdateImageIntegration": judge_update,
     "DeleteImageIntegration": judge_delete,
 }
-_JUDGES = {"GetImageIntegrations": judge_list, "GetImageIntegration": judge_get, **WRITES}
-"""The judge of each operation, `judge_test` for the others. Each yields outcomes and updates the model as it goes."""
+"""The judge of each operation. Each yields outcomes and updates the model as it goes."""
 _UNKNOWN_TO_DATABASE = re.compile("[\0\ufffd]")
 """NUL, or the replacement for invalid UTF-8: for such an id the database writes the error."""
 
@@ -70,11 +74,16 @@ def judge_exchange(
 
 
 def _doubt(match: Match | None, follower: Follower, why: str) -> None:
-    """Mark as unknown the integration that a write without a known outcome may have changed."""
-    if match is not None and match.operation.id in WRITES:
+    """Mark as unknown the integration that a request without a known outcome may have changed."""
+    if match is not None and may_write(match.operation):
         if match.id:
             follower.doubt(match.id, why)
         follower.complete = False
+
+
+def may_write(operation: Operation) -> bool:
+    """Return whether an operation may change an integration."""
+    return operation.method != "GET" and _JUDGES.get(operation.id) is not judge_test
 
 
 def _outcomes(record: Record, central: State, exchange: Exchange, seen: Seen, case: Case | None) -> Iterator[Outcome]:
@@ -94,8 +103,11 @@ def _outcomes(record: Record, central: State, exchange: Exchange, seen: Seen, ca
     yield from answers.pace(case, central)
     if seen.status in OF_ACCESS:
         yield from refused(case, central.follower.contract, Refusals())
+    elif judge := _JUDGES.get(case.operation.id):
+        yield from judge(case, central.follower)
     else:
-        yield from _JUDGES.get(case.operation.id, judge_test)(case, central.follower)
+        yield Outcome("effect", UNDECIDABLE)
+        _doubt(Match(case.operation, case.id), central.follower, f"{case.operation.id}, whose effect is unknown")
 
 
 def _shown(seen: Seen) -> tuple[Any, ...]:

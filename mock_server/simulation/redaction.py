@@ -72,7 +72,8 @@ class Redaction:
     def __init__(self, credential_names: Collection[str]) -> None:
         names = "|".join(sorted(map(re.escape, {*credential_names, *_ALSO_SECRET}), key=len, reverse=True))
         self._ends = tuple(each.replace("_", "") for each in (*credential_names, *_ALSO_SECRET))
-        self._pairs = re.compile(rf"""(\b(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
+        shown = "|".join(_SHOWN)
+        self._pairs = re.compile(rf"""(\b(?!(?:{shown})=)\w*(?:{names})=)[^&"'\\\s]+""", re.IGNORECASE)
         key = rf"""(?:{names})\s*\\*["']\s*:(?! invalid arguments$)"""  # the end of an error that quotes a field's name
         self._keys = re.compile(rf"""^\s*[{{\[].*["']\s*:|{key}""", re.IGNORECASE | re.DOTALL)
         self._wrong_values = re.compile(rf"(\bfield (?:{names}): ).*", re.IGNORECASE | re.DOTALL)

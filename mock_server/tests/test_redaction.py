@@ -74,6 +74,8 @@ def test_what_holds_no_credential_stays_as_it_is(value):
         f'before {{"password": "{CANARY}"}}',
         f'before {{\\"password\\": \\"{CANARY}\\"}}',
         f"username=admin&password={CANARY},x&x=1",
+        f"https://central.example.com/?access_token={CANARY}",
+        f"clientSecret={CANARY}",
         f"Authorization: Bearer {CANARY}",
         f"basic {CANARY}",
         f"https://user:{CANARY}@registry.example.com/v2/",
@@ -84,7 +86,7 @@ def test_what_holds_no_credential_stays_as_it_is(value):
         f"https:/user:{CANARY}@registry.example.com",
         "[" * 100_000 + CANARY,
     ],
-    ids=range(15),
+    ids=range(17),
 )
 def test_a_credential_in_a_text_is_hidden(text):
     assert CANARY not in REDACTION.text(text)
@@ -104,6 +106,7 @@ def test_a_credential_in_a_text_is_hidden(text):
         "registry.example.com/scanner:1.0@sha256:4bc453b5",
         "http://registry.example.com:5000/users/@me",
         "https://registry.example.com/v2/?tag=a@b",
+        "updatePassword=false",
     ],
 )
 def test_a_text_without_a_credential_is_shown(text):
