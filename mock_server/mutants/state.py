@@ -410,12 +410,12 @@ _state("test-ignores-skip", "A test with skipTestIntegration tests nothing")(
     around, "central.service._failed_test", lambda failed, sent: None if sent["skipTestIntegration"] else failed(sent)
 )
 _state(
-    "put-creates",
+    "put-missing-200",
     "PUT of an unknown id answers 200 and stores nothing",
     "update-missing",
     also=("odd-ids-written", "texts-in-refusals"),
 )(suppress_rule, "central.service.update", "update-missing")
-_state("test-needs-no-id", "test/updated of an unknown id passes", "update-missing")(
+_state("test-missing-200", "test/updated of an unknown id passes", "update-missing")(
     suppress_rule, "central.service.test", "update-missing"
 )
 
