@@ -327,7 +327,7 @@ def update_another(mock: Instance, original: Original, sent: Integration, *, upd
     original(sent, update_password=update_password)
     ids = list(store._by_id)
     at = ids.index(sent["id"]) - 1 if sent["id"] in ids else 0
-    if at >= len(store._first_state) and (found := store.get(ids[at])):
+    if at >= len(store._initial_state) and (found := store.get(ids[at])):
         store.put({**found.integration, "clusterId": sent["clusterId"] + "-changed"})
 
 
@@ -450,7 +450,7 @@ def delete_another(mock: Instance, original: Original, id: str) -> None:
     ids = list(store._by_id)
     original(id)
     at = ids.index(id) - 1
-    if at >= len(store._first_state):
+    if at >= len(store._initial_state):
         store.remove(ids[at])
 
 
