@@ -65,7 +65,7 @@ def main() -> int:
             commands = {each: commands[each] for each in (MOCK, *chosen.only)}
         samples = measured(commands, chosen.rounds, folder)
     found = {name: {what: statistics.median(each) for what, each in by.items()} for name, by in samples.items()}
-    text = told(found) + missing
+    text = report(found) + missing
     print(text)
     if chosen.write:
         write("side-by-side", text)
@@ -123,7 +123,7 @@ def rate(server: Process, requests: Iterable[bytes], seconds: float) -> float:
     return sent / max(server.cpu() - before, 0.01)
 
 
-def told(found: Mapping[str, Mapping[str, float]]) -> str:
+def report(found: Mapping[str, Mapping[str, float]]) -> str:
     """Write the tables: the rates, and the goals beside what came out."""
     mock = found[MOCK]
     rows = []

@@ -97,8 +97,8 @@ def test_check_ends_in_time_without_secrets_and_with_little_memory(evil: str, cr
         if path.exists():
             see_harmless(path.read_text("utf-8"), kind)
     if (tmp_path / "report.markdown").exists():
-        told = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", (tmp_path / "report.markdown").read_text("utf-8"))
-        assert not re.search(r"<script|<img|\]\(https|\*\*bold", told)
+        prose = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", (tmp_path / "report.markdown").read_text("utf-8"))
+        assert not re.search(r"<script|<img|\]\(https|\*\*bold", prose)
     if (tmp_path / "report.html").exists():
         assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
 

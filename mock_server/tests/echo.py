@@ -22,11 +22,11 @@ class Echo(BaseHTTPRequestHandler):
 
     def answer(self):
         body = b"".join(self.body()).decode("latin-1")
-        told = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
+        request = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
         special = {"/v1/zip": "zipped", "/v1/slow": "slow", "/v1/cut": "cut", "/v1/unchunked": "unchunked"}
         special |= {"/v1/hang": "hang", "/v1/raw": "raw"}
         path = "/v1/raw" if self.path.startswith("/v1/raw/") else self.path.partition("?")[0]
-        getattr(self, special.get(path, "echo"))(told)
+        getattr(self, special.get(path, "echo"))(request)
 
     def body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -45,13 +45,13 @@ class Echo(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def echo(self, told):
+    def echo(self, request):
         where = f"http://{self.headers['Host']}"
         found = {"/sso/here": "/main", "/sso/there": f"{where}/main", "/sso/away": "https://idp.example.com/x"}
         more = [("Location", found[self.path])] if self.path in found else []
         self.reply(
             302 if more else 418,
-            json.dumps(told).encode(),
+            json.dumps(request).encode(),
             ("Set-Cookie", "a=1; Path=/sso"),
             ("Set-Cookie", "b=2"),
             ("Connection", "keep-alive, X-Hop"),
@@ -82,9 +82,9 @@ class Echo(BaseHTTPRequestHandler):
             self.wfile.write(b"piece")
             self.server.may_go_on.wait(20)
 
-    def hang(self, told):
+    def hang(self, request):
         self.server.may_go_on.wait(20)
-        self.echo(told)
+        self.echo(request)
 
     def raw(self, _told):
         """Answer what the query says, to the byte."""

@@ -93,7 +93,7 @@ def comparable(text: str) -> str:
 
 
 @pytest.mark.parametrize("kind", READERS)
-def test_the_clients_say_what_the_real_ones_say(kind):
+def test_the_clients_fail_as_the_real_ones_do(kind):
     rows = [(question, answer) for question, answer in ROWS if question["Kind"] == kind]
     assert rows
     different = []

@@ -234,7 +234,7 @@ WORKING: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("type", "categories", "member"), [pytest.param(*each, id=f"{each[0]}-{i}") for i, each in enumerate(WORKING)]
 )
-def test_the_least_that_a_type_needs_is_taken(type, categories, member):
+def test_the_minimal_integration_of_each_type_is_accepted(type, categories, member):
     api = Api()
     id = SCANNER_V4 if type == "scannerv4" else OTHER
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}
@@ -243,7 +243,7 @@ def test_the_least_that_a_type_needs_is_taken(type, categories, member):
 
 
 @pytest.mark.parametrize("type", DOCKER_FAMILY)
-def test_the_docker_family_needs_no_field_but_a_host_to_test(type):
+def test_the_docker_family_needs_only_a_host_to_test(type):
     api = Api()
     sent = {"name": "n", "type": type, "categories": ["REGISTRY"], "docker": {}}
     assert "no Host in request URL" in api.create(sent).message
@@ -280,7 +280,7 @@ def test_an_empty_type_is_reported_before_anything_else_when_the_test_is_skipped
     assert (answer.status, answer.message) == (500, "Validation error: Source type must be defined")
 
 
-def test_an_unknown_category_number_passes_the_test_and_is_reported_when_put_to_use(api):
+def test_an_unknown_category_number_passes_the_test_and_fails_when_its_client_is_built(api):
     sent = docker(categories=[7])
     assert api.test(sent).json == {}
     answer = api.create(sent)
@@ -317,7 +317,7 @@ DATA = ROBOT | {"expiresAt": "2030-01-02T03:04:05Z"}
         pytest.param({"useIam": True, "useAssumeRole": True, "assumeRoleId": "x"}, id="AssumeRole"),
     ],
 )
-def test_authorization_data_is_erased_where_something_else_is_used(used):
+def test_authorization_data_is_erased_if_other_credentials_are_used(used):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "authorizationData": DATA, **used})
     api = Api(as_deployed=True)
     skipped = api.create(sent).json
@@ -327,7 +327,7 @@ def test_authorization_data_is_erased_where_something_else_is_used(used):
     assert api.stored(tested["id"])["ecr"]["authorizationData"] is None
 
 
-def test_authorization_data_is_kept_where_it_is_used(api):
+def test_authorization_data_is_kept_if_it_is_used(api):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "authorizationData": DATA})
     assert api.create(sent).json["ecr"]["authorizationData"]["expiresAt"] == DATA["expiresAt"]
 

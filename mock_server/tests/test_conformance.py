@@ -153,7 +153,7 @@ def masked(value: Any) -> Any:
 
 
 @pytest.mark.parametrize("vector", [each for each in lines("vectors") if "env" not in each.values[0]])
-def test_by_default_only_the_documented_differences_show(vector, default_api):
+def test_the_default_differs_from_deployed_only_as_documented(vector, default_api):
     default_api.central.store.reset()
     for step in vector["setup"]:
         play(default_api, step)
@@ -211,7 +211,7 @@ def payloads_with(key: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("payload", payloads_with("condition"))
-def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
+def test_a_payload_that_needs_its_registry_is_refused_if_it_is_unreachable(payload):
     answer = send(
         payload, Api(as_deployed=True, central_version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
     )
@@ -221,10 +221,10 @@ def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payloa
 
 
 @pytest.mark.parametrize("payload", payloads_with("versions"))
-def test_a_payload_that_a_release_began_to_refuse_is_taken_by_the_one_before(payload):
+def test_a_payload_that_a_release_refuses_is_accepted_by_the_previous_one(payload):
     assert send(payload, Api(as_deployed=True, central_version="4.11")).status == 200
 
 
 @pytest.mark.parametrize("payload", payloads_with("managed_service"))
-def test_a_payload_that_the_managed_service_refuses_is_refused_there(payload):
+def test_the_managed_service_refuses_its_payloads(payload):
     assert send(payload, Api(as_deployed=True, managed=True)).rule == "ecr-iam-managed"

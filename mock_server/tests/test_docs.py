@@ -41,7 +41,7 @@ def test_no_page_but_reference_is_long():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_inside_the_project_lead_somewhere(page):
+def test_links_inside_the_project_have_targets(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
         if "://" in target:
             continue
@@ -104,7 +104,7 @@ def test_the_commands_of_a_page_show_what_the_mock_answers():
             mock.reset()
 
 
-def test_what_is_sent_to_the_api_has_a_content_type():
+def test_requests_in_the_docs_have_a_content_type():
     lines = [
         line
         for page in PAGES

@@ -52,7 +52,7 @@ def filled(value: Any, saved: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("as_deployed", [False, True], ids=["by-document", "as-deployed"])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SHIPPED)))
-def test_every_line_agrees(path, as_deployed):
+def test_the_mock_answers_every_line(path, as_deployed):
     apis: dict[str, Api] = {}
     for line in lines(path):
         chosen = switches(line)

@@ -34,15 +34,15 @@ def answers() -> dict[str, list[Json]]:
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
-def test_every_answer_is_the_one_that_is_recorded(group: Group, switch, answers):
+def test_every_answer_is_as_recorded(group: Group, switch, answers):
     with serving_group(group, switch) as port:
         played = [*play_at(port, group)]
     pairs = zip_longest(answers[group.name], played, fillvalue={})
-    different = [told(expected, actual) for expected, actual in pairs if expected != actual]
+    different = [difference(expected, actual) for expected, actual in pairs if expected != actual]
     assert not different, "\n\n".join([f"{len(different)} of {len(played)} differ", *different[:_MOST_SHOWN]])
 
 
-def told(expected: Json, actual: Json) -> str:
+def difference(expected: Json, actual: Json) -> str:
     """Write what differs, each key on lines of its own."""
     lines = [f"{actual.get('number', expected.get('number'))}. {actual.get('request', expected.get('request'))}"]
     for key in dict.fromkeys((*expected, *actual)):
@@ -52,7 +52,7 @@ def told(expected: Json, actual: Json) -> str:
     return "\n".join(lines)
 
 
-def test_nothing_is_recorded_that_is_not_asked(answers):
+def test_every_recorded_group_is_requested(answers):
     assert answers.keys() == GROUPS.keys()
 
 

@@ -115,7 +115,7 @@ def resident():
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
-def test_any_request_is_answered_in_centrals_shape(strict):
+def test_every_request_is_answered_in_central_s_shape(strict):
     draw = random.Random(20260801 + strict)
     app = create_app(Settings(strict=strict, fatal_answers=True))
     failures = {rule.id for rule in CONTRACT.rules.values() if rule.kind == "build"}

@@ -168,7 +168,7 @@ GENERATORS = (
         for form in each.forms
     ],
 )
-def test_a_generated_client_lives_a_life_beside_fields_that_it_does_not_know(make, form, tmp_path):
+def test_a_generated_client_ignores_unknown_fields(make, form, tmp_path):
     folder = tmp_path / "client"
     folder.mkdir()
     (folder / "central.json").write_text(json.dumps(export.FORMS[form](CONTRACT)), "utf-8")

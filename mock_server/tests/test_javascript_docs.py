@@ -136,7 +136,7 @@ def test_each_block_of_code_names_its_file_once():
 
 
 @pytest.mark.slow
-def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
+def test_vite_forwards_the_api_and_serves_the_page(tmp_path):
     with serving() as mock:
         project = Project(tmp_path, int(mock.url.rpartition(":")[2]), free_port("127.0.0.1", 0))
         sandbox = mock.sandbox("mine")
@@ -156,7 +156,7 @@ def test_playwright_starts_the_servers_and_its_tests_pass(project):
 
 @pytest.mark.slow
 @in_chromium
-def test_a_page_of_another_origin_asks_the_mock_itself(project):
+def test_a_page_of_another_origin_calls_the_mock_directly(project):
     shutil.copy(TOOLS / "page.spec.mjs", project.folder / "e2e")
     (central,) = re.findall(r"VITE_CENTRAL=(\S+)", PAGE)
     (origin,) = re.findall(r"--cors (\S+)", PAGE)
@@ -174,7 +174,7 @@ def test_msw_answers_in_the_browser(project):
 
 
 @pytest.mark.heavy
-def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
+def test_msw_and_a_mock_answer_in_node_s_test_runner(project):
     project.run(command("handlers.mjs"))
     report = project.run(f"{command('node --test')} --test-reporter=tap")
     tests = sum(text.count("\ntest(") for name, text in FILES.items() if name.endswith(".test.mjs"))
@@ -182,7 +182,7 @@ def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
 
 
 @pytest.mark.slow
-def test_the_cypress_blocks_keep_to_its_types_which_is_all_that_can_be_had_without_its_browser(project):
+def test_the_cypress_blocks_compile_against_its_types(project):
     options = "--noEmit --checkJs --target es2022 --module esnext --moduleResolution bundler --skipLibCheck"
     project.run(f"node_modules/.bin/tsc {options} --types cypress cypress.config.mjs cypress/e2e/integrations.cy.js")
     loaded = project.run("""node -e 'import("./cypress.config.mjs").then((it) => console.log(JSON.stringify(it)))'""")

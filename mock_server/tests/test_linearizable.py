@@ -61,12 +61,12 @@ BEFORE = frozenset({ONE, TWO})
 
 
 @pytest.mark.parametrize("history", EXPLAINED.values(), ids=EXPLAINED.keys())
-def test_the_search_finds_an_order_where_there_is_one(history):
+def test_the_search_finds_an_existing_order(history):
     assert explained(history, BEFORE)
 
 
 @pytest.mark.parametrize("history", UNEXPLAINED.values(), ids=UNEXPLAINED.keys())
-def test_the_search_finds_none_where_there_is_none(history):
+def test_the_search_finds_no_order_for_an_impossible_history(history):
     assert not explained(history, BEFORE)
 
 
@@ -83,16 +83,16 @@ def unexplained(api, rounds, seed):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(4))
-def test_parallel_calls_are_taken_one_after_the_other(seed):
+def test_parallel_calls_are_linearizable(seed):
     assert unexplained(Api(empty=True), 300, seed) is None
 
 
 @pytest.mark.parametrize("mutant", ["same-name-at-once", "creates-at-once", "ids-doubled", "reads-at-once"])
-def test_a_planted_race_leaves_a_history_that_no_order_explains(mutant):
+def test_a_mutant_with_a_race_is_not_linearizable(mutant):
     assert unexplained(Api(empty=True, mutants=(mutant,)), 200, seed=1) is not None
 
 
-def test_an_integration_is_found_by_its_name_all_through_an_update():
+def test_an_integration_is_found_by_its_name_during_an_update():
     """The index forgets a name for a moment while an integration is written; no search may fall into it."""
     api = Api(empty=True)
     store = api.central.store

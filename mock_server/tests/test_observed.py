@@ -59,7 +59,7 @@ def disagreement(right: dict[str, Any], answer: Answer, count: int) -> str | Non
 
 
 @pytest.mark.parametrize("fact", of_kind("api"))
-def test_the_mock_answers_what_was_observed(fact):
+def test_the_mock_answers_as_observed(fact):
     api = Api(**settings_of(fact))
     ids: list[str] = []
     for step in fact.get("setup", ()):

@@ -64,7 +64,7 @@ def answer_of(raw: bytes) -> Answer:
 
 @pytest.mark.served
 @pytest.mark.parametrize("fact", of_kind("wire"))
-def test_the_served_mock_answers_what_was_observed(fact, ports):
+def test_the_served_mock_answers_as_observed(fact, ports):
     auth = fact.get("server", {}).get("auth", False)
     answer = answer_of(send(ports[auth], filled(fact["request"]["raw"])).raw)
     right = fact["right"]
@@ -84,7 +84,7 @@ def test_the_served_mock_answers_what_was_observed(fact, ports):
 
 
 @pytest.mark.heavy
-def test_every_row_of_the_page_is_played():
+def test_every_row_of_the_page_is_tested():
     rows = set(
         re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE.partition("## Where the HTTP server decides")[2], re.MULTILINE)
     )

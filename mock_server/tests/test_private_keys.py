@@ -33,7 +33,7 @@ PARAMETERS = (
         (list_of(sequence("", INT)), "300a30030201013003020102", [[1], [2]]),
     ],
 )
-def test_der_is_read(kind, data, value):
+def test_valid_der_is_read(kind, data, value):
     assert asn1.read(bytes.fromhex(data) + b"more", kind) == (value, len(data) // 2)
 
 
@@ -84,9 +84,9 @@ def test_der_is_read(kind, data, value):
     ],
 )
 def test_invalid_der_fails_with_the_error_of_go(kind, data, reason):
-    with pytest.raises(Asn1Error) as told:
+    with pytest.raises(Asn1Error) as raised:
         asn1.read(bytes.fromhex(data), kind)
-    assert str(told.value) == f"asn1: {reason}"
+    assert str(raised.value) == f"asn1: {reason}"
 
 
 def der(tag: int, *contents: bytes) -> bytes:

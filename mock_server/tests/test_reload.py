@@ -62,8 +62,10 @@ BROKEN = [
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("old", "new", "told"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
-def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
+@pytest.mark.parametrize(("old", "new", "message"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
+def test_an_invalid_document_is_reported_with_its_place_and_the_last_valid_one_stays(
+    shipped, caplog, old, new, message
+):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     whole = (shipped / "openapi.yaml").read_text("utf-8")
@@ -71,7 +73,7 @@ def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(
     watcher.look()
     assert caplog.records[-1].levelname == "ERROR"
     assert "the last valid state stays" in caplog.text
-    assert __import__("re").search(told, caplog.text), caplog.text
+    assert __import__("re").search(message, caplog.text), caplog.text
     assert len(api.list()) == 12
     (shipped / "openapi.yaml").write_text(whole.replace("name for integration is required", "mended"), "utf-8")
     watcher.look()
@@ -109,7 +111,7 @@ def test_a_changed_state_file_is_applied(tmp_path, caplog):
     assert len(api.list()) == 2
 
 
-def test_sandboxes_go_on_with_what_they_hold(shipped):
+def test_sandboxes_keep_their_state(shipped):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     sandboxes = api.app.gateway.sandboxes
@@ -120,7 +122,7 @@ def test_sandboxes_go_on_with_what_they_hold(shipped):
     assert sandboxes.get("a").central.contract is sandboxes.default.central.contract
 
 
-def test_a_seeded_id_is_given_once_though_the_seed_begins_anew(shipped, tmp_path):
+def test_no_seeded_id_is_repeated_after_the_seed_restarts(shipped, tmp_path):
     settings = Settings(seed=1, fatal_answers=True)
     api = Api(seed=1)
     ids = [api.created(docker(name="before"))]
@@ -169,7 +171,7 @@ def see_logged(process, pattern, patience=60):
 
 
 @pytest.mark.served
-def test_a_served_mock_takes_up_its_settings(tmp_path):
+def test_a_served_mock_applies_changed_settings(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text("strict = false\n")
 

@@ -49,7 +49,7 @@ def clients_of_two_replicas(url, *words):
 
 
 @pytest.mark.slow
-def test_of_creates_of_one_name_at_once_on_two_replicas_one_wins(redis_server):
+def test_of_concurrent_creates_of_one_name_on_two_replicas_one_wins(redis_server):
     rounds = 200
     ready = threading.Barrier(8)
 
@@ -142,7 +142,7 @@ def history(clients, seed, steps=12):
 
 
 @pytest.mark.slow
-def test_what_clients_of_two_replicas_see_fits_into_one_order(redis_server):
+def test_two_replicas_are_linearizable(redis_server):
     with clients_of_two_replicas(redis_server.url, "--empty") as clients:
         for seed in range(25):
             seen = history(clients, seed)
@@ -177,7 +177,7 @@ class Everybody:
         pass
 
 
-def test_replicas_without_the_lock_are_found_out(replica):
+def test_replicas_without_the_lock_are_not_linearizable(replica):
     """That the test above can fail."""
     apis = [replica(empty=True) for _ in range(2)]
     for api in apis:
@@ -223,7 +223,7 @@ with api.central.store.lock:
 
 
 @pytest.mark.timing
-def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_lasts(replica):
+def test_a_killed_lock_holder_blocks_until_its_lock_expires(replica):
     api = replica()
     settings = api.app.settings
     words = [sys.executable, "-c", HOLDER, settings.store, settings.store_prefix]
@@ -238,7 +238,7 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
 
 
 @pytest.mark.timing
-def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
+def test_a_replica_whose_lock_expired_stores_nothing(replica, monkeypatch):
     slow, quick = replica(), replica()
     quick.list()
     erased = slow.central.clients.ecr_authorization_erased
@@ -257,7 +257,7 @@ def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
     assert len(slow.list("?name=wanted")) == 1
 
 
-def test_a_write_that_gets_no_turn_is_refused(replica, monkeypatch):
+def test_a_write_that_cannot_get_the_lock_is_refused(replica, monkeypatch):
     one, two = replica(), replica()
     monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.1)
     with one.central.store.lock:

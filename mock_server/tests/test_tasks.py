@@ -73,7 +73,7 @@ def test_every_how_to_and_quick_start_is_a_task_of_the_index():
     assert pages - {page for page, _ in rows().values()} == set()
 
 
-def test_every_row_of_the_index_leads_to_a_section():
+def test_every_row_of_the_index_links_to_a_section():
     for page, name in rows().values():
         assert section(page, name).strip()
 

@@ -54,9 +54,9 @@ def judged(url: str, folder: Path, *options: str) -> Iterator[tuple[str, dict[st
     words = [*contract, "proxy", url, "--port", "0", "--insecure", "--har", str(har), "--report-json", str(live)]
     process = subprocess.Popen([*words, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        told = re.search(r"Listening on (\S+),", process.stderr.readline())
-        assert told, process.stderr.read()
-        yield told[1], report
+        listening = re.search(r"Listening on (\S+),", process.stderr.readline())
+        assert listening, process.stderr.read()
+        yield listening[1], report
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
