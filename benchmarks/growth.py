@@ -89,7 +89,7 @@ def sent(numbers: Iterator[int]) -> Iterator[bytes]:
 
 
 def report(found: dict[str, dict[int, float]]) -> str:
-    """Write the table and the goals."""
+    """Return the table and the goals."""
     rows: list[Sequence[str]] = []
     goals = []
     for what in ("create", "get", "get by name"):

@@ -95,7 +95,7 @@ def fixture_seconds(folder: Path, count: int) -> float:
 
 
 def report(found: dict[str, float]) -> str:
-    """Write the goals beside what was measured."""
+    """Return the goals next to the measurements."""
     share, fixtures = (found[each] / found[CLIENT] for each in (ONE, "fixtures"))
     scaled, far = found[TWO] / found[ONE], found[FAR_FOUR] / found[FAR_ONE]
     return kept(

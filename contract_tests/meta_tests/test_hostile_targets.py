@@ -191,7 +191,7 @@ def test_own_credentials_in_an_answer_are_a_leak(tmp_path: Path) -> None:
     ("header", "found", "kept"),
     [
         ("Bearer abcdef123", ["abcdef123", "ABCDEF123", "YWJjZGVmMTIz"], ["abcdef12"]),
-        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short to be told from chance
+        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short: it may occur by chance
         ("Basic dXNlcjpwYXNzd29yZA==", ["dXNlcjpwYXNzd29yZA==", "user:password"], ["password", "user"]),
         ("Basic dXNlcjpzM2NyZXQtcHc=", ["s3cret-pw", "user:s3cret-pw"], ["user"]),
         (None, [], ["anything"]),

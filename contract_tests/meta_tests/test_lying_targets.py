@@ -76,7 +76,7 @@ def test_foreign_id_in_a_create_answer_fails_its_own_check(tmp_path: Path) -> No
     assert {each.check for each in report.failures} == {OWN_ID}
     (failure,) = report.failures
     assert failure.exchanges[-1].method == "POST"
-    assert report.requests < 120  # nothing more is created where nothing can be told apart
+    assert report.requests < 120  # the run stops to create when ownership is unclear
 
 
 def lists_under_swapped_ids(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:

@@ -1,4 +1,4 @@
-"""A server that tells what reached it, to stand behind the mock; some of its paths misbehave."""
+"""A server that echoes requests, as an upstream of the mock; some of its paths misbehave."""
 
 import gzip
 import json
@@ -11,12 +11,12 @@ ZIPPED = gzip.compress(b'{"zipped":true}')
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Tells what reached it; some paths misbehave."""
+    """Echoes each request; some paths misbehave."""
 
     protocol_version = "HTTP/1.1"
 
     def __getattr__(self, name):
-        if name.startswith("do_"):  # every method there is, and others
+        if name.startswith("do_"):  # all methods, even unknown ones
             return self.answer
         raise AttributeError(name)
 
@@ -74,7 +74,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def unchunked(self, _told):
-        """A stream that ends with its connection."""
+        """Answer a stream that ends with the connection."""
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
@@ -87,7 +87,7 @@ class Echo(BaseHTTPRequestHandler):
         self.echo(request)
 
     def raw(self, _told):
-        """Answer what the query says, to the byte."""
+        """Answer exactly the bytes in the query."""
         answer = unquote_to_bytes(self.path.partition("?")[2])
         self.wfile.write(answer)
         self.wfile.flush()

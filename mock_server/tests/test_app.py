@@ -1,4 +1,4 @@
-"""HTTP as Central's gateway speaks it, asked through the WSGI door."""
+"""HTTP as Central's gateway speaks it, through the WSGI interface."""
 
 import gzip
 import json
@@ -327,7 +327,7 @@ def test_a_body_is_read_as_json_with_any_content_type(api, content_type):
 
 
 def test_the_id_in_the_path_counts_towards_the_message_size(api):
-    name = "a" * (MAX_MESSAGE - 5)  # and five bytes that say what it is and how long
+    name = "a" * (MAX_MESSAGE - 5)  # and five bytes of tag and length
     for method, sent, around in (("PUT", {"name": name}, 6), ("PATCH", {"config": {"name": name}}, 11)):
         answer = api.ask(method, "/nope", sent)
         size = MAX_MESSAGE + around
@@ -353,7 +353,7 @@ def test_violations_of_a_body_of_16_kib_are_detailed(api):
 
 
 def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
-    """The size is also that of the message in binary form, so blanks do not count."""
+    """The size is that of the message in binary form, so blanks do not count."""
     text = "x" * MAX_MESSAGE
     size = MAX_MESSAGE + 5 + 8 + 2
     answer = api.ask("POST", "", {"name": text, "type": "docker", "categories": ["REGISTRY"]})
@@ -451,7 +451,7 @@ def test_a_strict_mock_refuses_and_lists_every_violation():
 
 
 def test_full_validation_checks_what_fast_validation_accepts():
-    """And finds the same."""
+    """Both find the same."""
     fast, full = Api(), Api(validation="full")
     sent = [docker(), docker(), docker(name=""), {}, {"config": {}}]
     for body in sent:
@@ -536,7 +536,7 @@ def test_the_log_and_the_journal_show_the_sent_status(caplog, method, target, he
 
 
 def test_a_preflight_is_not_forwarded_to_the_upstream():
-    """Nobody listens there."""
+    """Nothing listens at the upstream's address."""
     api = Api(cors=ORIGIN, upstream="http://127.0.0.1:9")
     assert ask(api.app, "OPTIONS", "/v1/other", headers=PREFLIGHT).status == 204
 
@@ -612,7 +612,7 @@ SECRETS = [tuple(each.name for each in path) for path in fields(CONTRACT.integra
 
 
 def malformed(place: tuple[str, ...]) -> list[Any]:
-    """Return bodies with a canary in a credential, most of them wrong in some way."""
+    """Return bodies with a canary in a credential, most of them invalid."""
     member, wrongs = place[0], (CANARY, [CANARY], {"x": CANARY}, [[CANARY]], {"password": [CANARY]})
     type = next(each.type for each in CONTRACT.types.values() if each.member == member)
     start = {"name": "n", "type": type, "categories": ["REGISTRY"]}

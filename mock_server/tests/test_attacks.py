@@ -1,4 +1,4 @@
-"""A few of each attack; `python -m mock_server.tests.attacks` makes all of docs/reference/hostile-input.md."""
+"""A few of each attack; `python -m mock_server.tests.attacks` runs all of docs/reference/hostile-input.md."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Who is let in, and in which words the others are refused."""
+"""Authentication and authorization: which callers are accepted, and the errors for the others."""
 
 import base64
 from dataclasses import fields
@@ -142,7 +142,7 @@ def test_the_credentials_are_configurable():
 
 @given(st.binary(max_size=24))
 def test_any_header_is_answered(raw):
-    """Neither bytes that are not ASCII nor half-encoded ones break the comparison."""
+    """Bytes outside of ASCII and half-encoded ones do not break the comparison."""
     assume(raw.decode("latin-1") not in KNOWN)  # hypothesis draws texts that it finds in the code, too
     for authorization in (raw.decode("latin-1"), "Bearer " + raw.decode("latin-1"), basic(raw)):
         expected = 401 if all(" " <= character <= "~" for character in authorization) else 500

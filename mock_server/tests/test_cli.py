@@ -38,7 +38,7 @@ def run(*words, **environment):
 
 @contextmanager
 def serve_command(*words, env=None):
-    """Start `mock-central serve` on a free port and give the process and its banner."""
+    """Start `mock-central serve` on a free port; yield the process and its banner."""
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *words]
     process = subprocess.Popen(
         command,
@@ -78,7 +78,7 @@ def test_help_shows_examples_that_parse():
         assert examples
         for example in examples:
             command, *rest = shlex.split(example)
-            main.commands[command].make_context(command, rest)  # raises what a user would read
+            main.commands[command].make_context(command, rest)  # raises the error that a user would see
 
 
 def test_commands_print_the_tables_of_the_contract():
@@ -143,7 +143,7 @@ def test_the_error_for_a_taken_port_says_what_to_do():
 
 
 def settings_of(*words, **environment):
-    """Return the settings and the other options that `serve` would start with."""
+    """Return the settings and other options that `serve` would use."""
     seen = {}
     command = main.commands["serve"]
 
@@ -196,7 +196,7 @@ OTHER_VALUES = {
 
 
 def spelt(option, tmp_path):
-    """Return another value than the default of an option, as a command line or a variable has it."""
+    """Return a value other than the default of an option, as given on a command line or in a variable."""
     if option.is_flag:
         return "false" if option.default else "true"
     value = OTHER_VALUES.get(option.name, "17")
@@ -205,7 +205,7 @@ def spelt(option, tmp_path):
 
 
 def read(option, words, environment):
-    """Return what the command reads for an option."""
+    """Return the value that the command reads for an option."""
     with CliRunner().isolation(env=environment):
         return main.commands["serve"].make_context("serve", list(words)).params[option.name]
 
@@ -358,7 +358,7 @@ def are_gone(children):
 @pytest.mark.served
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_it_serves_and_ends_cleanly(sent):
-    """A terminal signals the whole group of processes; an impatient caller signals again."""
+    """A terminal signals the whole process group; an impatient user signals again."""
     for tell in (os.kill, os.killpg, lambda pid, sent: (os.killpg(pid, sent), os.kill(pid, sent))):
         with serve_command() as (process, banner):
             curl = re.search(r"try +(.*)", banner)[1]
@@ -386,7 +386,7 @@ def test_a_killed_supervisor_leaves_no_worker():
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares a port between servers")
 def test_of_two_mocks_started_at_once_one_gets_the_port():
     port = free_port("127.0.0.1", 0)
-    with claimed("127.0.0.1", port):  # and not listening yet
+    with claimed("127.0.0.1", port):  # but not listening yet
         result = run("serve", "--port", str(port))
     assert (result.exit_code, f"port {port} of 127.0.0.1 is taken" in result.output) == (1, True)
     with serve_command("--port", str(port)) as (_, banner):
@@ -413,7 +413,7 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
         url = url_in(banner)
         assert url.startswith("https://localhost:")
         trusting = ssl.create_default_context(cafile=file)
-        trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # the oldest that Central takes
+        trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # the oldest version that Central accepts
         with urllib.request.urlopen(f"{url}/__admin/ca.pem", timeout=5, context=trusting) as answer:
             assert answer.read().decode() == file.read_text()
             assert answer.headers["Content-Type"] == "application/x-pem-file"
@@ -468,7 +468,7 @@ def test_no_request_waits_for_the_import_of_openapi_core():
             time.sleep(0.5)
         body = b'{"name":"acme","type":"docker","categories":["REGISTRY"],"docker":{},"skipTestIntegration":true}'
         with urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", body, timeout=10) as answer:
-            assert "content type" in answer.headers["Mock-Central-Warning"]  # which openapi-core has to explain
+            assert "content type" in answer.headers["Mock-Central-Warning"]  # openapi-core must list its violations
         assert cpu_seconds(worker) - before < 0.1
 
 
@@ -485,7 +485,7 @@ def test_log_lines_name_the_request_and_are_not_lost():
 @pytest.mark.served
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count the CPU time of children")
 def test_start_first_answer_and_end_take_less_than_two_seconds_of_cpu():
-    """An idle machine answers within a second; how long a busy one takes says nothing."""
+    """Wall-clock time would depend on the load of the machine."""
     before = cpu_of_children()
     with serve_command() as (_, banner):
         urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", timeout=5).read()
@@ -493,7 +493,7 @@ def test_start_first_answer_and_end_take_less_than_two_seconds_of_cpu():
 
 
 def cpu_of_children():
-    """Return the CPU seconds of every process that was waited for, and of theirs."""
+    """Return the CPU seconds of all child processes that have ended, and of their children."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 

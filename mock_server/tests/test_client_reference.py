@@ -87,7 +87,7 @@ _AT_AN_ADDRESS = re.compile(r"dial tcp (\[?[^ /]+\]?):\d+: connect: connection r
 
 
 def comparable(text: str) -> str:
-    """Leave out who was asked for a name; the recording looks addresses up as well."""
+    """Remove the name server from an error, because the recording looks up addresses, too."""
     text = _AT_AN_ADDRESS.sub(lambda match: f"dial tcp: lookup {match[1].strip('[]')}: no such host", text)
     return _WHERE.sub("", text)
 

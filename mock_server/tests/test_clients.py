@@ -1,4 +1,4 @@
-"""Building clients: the rules of each type, told as 400 by a test and as 500 by putting to use."""
+"""Building clients: the rules of each type, which answer 400 in a test and 500 when the client is used."""
 
 from typing import Any
 
@@ -176,7 +176,7 @@ OTHER = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 
 @pytest.mark.parametrize(("rule", "type", "categories", "member", "text"), CASES)
 def test_a_broken_rule_is_400_when_tested_and_500_when_the_test_is_skipped(rule, type, categories, member, text):
-    """RequestFacts with PUT, which also takes the types that cannot be created."""
+    """Use PUT, which also accepts the types that cannot be created."""
     api = Api()
     id = SCANNER_V4 if type == "scannerv4" else OTHER
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}
@@ -298,7 +298,7 @@ def test_the_first_category_that_fails_is_reported_in_the_order_of_the_request(a
 
 
 def test_a_node_scanner_is_built_after_the_others(api):
-    """What fails before keeps it from being told."""
+    """An earlier failure hides its error."""
     sent = docker(categories=["NODE_SCANNER", "SCANNER"])
     assert api.create(sent).rule == "scanner-type-known"
     assert api.create(docker(categories=["NODE_SCANNER", "REGISTRY"])).rule == "node-scanner-type-known"

@@ -1,4 +1,4 @@
-"""The paths that the web UI and scripts ask for beside the API."""
+"""Companions: the paths outside of the API that the web UI and scripts request."""
 
 import base64
 import json

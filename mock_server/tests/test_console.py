@@ -1,4 +1,4 @@
-"""The web console: what it is served as, and each part at work in Chromium."""
+"""The web console: its files, and each of its parts in Chromium."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from mock_server.web.control import document
 
 pytestmark = [pytest.mark.served, pytest.mark.usefixtures("pages")]
 
-expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
+expect.set_options(timeout=20_000)  # milliseconds
 
 PAGE = "/__admin/"
 PARTS = {
@@ -128,7 +128,7 @@ def mock() -> Iterator[MockServer]:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
-    """Open the console of a mock; nothing may go wrong in it, and it asks nobody else."""
+    """Return a function that opens the console of a mock; errors and requests to other hosts fail the test."""
     pages: list[tuple[Page, str, list[str], list[str]]] = []
 
     def open(mock: MockServer, name: str = "", *, refused: tuple[int, ...] = (), **context: object) -> Page:
@@ -137,7 +137,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
         asked: list[str] = []
         wrong: list[str] = []
         failed = "Failed to load resource: "
-        # A test may end its mock before its page is closed, and a page that polls then finds nobody.
+        # A test may end its mock before its page is closed, so the page may still poll.
         gone = [f"{failed}net::ERR_{each}" for each in ("CONNECTION", "SOCKET_NOT_CONNECTED", "EMPTY_RESPONSE")]
         expected = (*gone, *(f"{failed}the server responded with a status of {each}" for each in refused))
         page.on("request", lambda sent: asked.append(sent.url))
@@ -155,7 +155,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
 
 
 def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, **headers: str) -> int:
-    """Ask the mock and give the status."""
+    """Send a request to the mock and return the status."""
     data = None if body is None else json.dumps(body).encode()
     sent = urllib.request.Request(mock.url + path, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
@@ -167,7 +167,7 @@ def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, 
 
 
 def part(page: Page) -> Locator:
-    """Return the part that is shown."""
+    """Return the visible part of the page."""
     return page.locator("main > section:visible")
 
 
@@ -205,7 +205,7 @@ def test_a_request_appears_within_a_second(mock, opened):
     page = opened(mock)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     seconds = []
-    for number in range(1, 4):  # a busy machine makes one of them late
+    for number in range(1, 4):  # a busy machine may delay one of them
         started = time.monotonic()
         asked(mock, "GET")
         expect(rows(page)).to_have_count(number)
@@ -829,7 +829,7 @@ CONTRASTS = """() => {
 
 
 def stands_out(page: Page) -> int:
-    """Count the texts of a page, none of which may be hard to read or lead out of the window."""
+    """Check that every text has contrast and fits into the window; return the number of texts."""
     found = page.evaluate(CONTRASTS)
     assert [each for each in found if each[0] < 4.5] == []
     for element in ("document.documentElement", "(document.querySelector('dialog[open]') ?? document.body)"):

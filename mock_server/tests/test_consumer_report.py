@@ -71,7 +71,7 @@ def test_counts_contain_kinds_of_requests_but_no_values():
     fields = ("name", "type", "categories", "docker.endpoint", "docker.username", "docker.password")
     assert {*kind.fields} == {*fields, "skipTestIntegration"}
     assert kind == Kind("PostImageIntegration", 200, "", "docker", kind.fields, ("mask-read",))
-    assert again == kind._replace(marks=())  # the first mask is enough
+    assert again == kind._replace(marks=())  # a single mask suffices
     assert "secret-word" not in json.dumps(counted(client).document())
     assert "registry.example.com" not in json.dumps(counted(client).document())
 
@@ -261,7 +261,7 @@ def test_behaviours_are_rules():
 
 
 def test_the_fixtures_cover_most_rules():
-    """The counts see what the fixtures say they show."""
+    """The counts include what each fixture is about."""
     client = mock(empty=True)
     folder = Path(__file__).parents[2] / "fixtures"
     rules = set()

@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file, as far as that goes without an engine: their steps are run where we are."""
+"""The Dockerfile and the compose file, without a container engine: their steps are run on this machine."""
 
 import json
 import os
@@ -37,12 +37,12 @@ class Instruction(NamedTuple):
 
     @property
     def command(self):
-        """What is run, of an instruction in exec form."""
+        """The command of an instruction in exec form."""
         return json.loads(re.search(r"\[.*\]$", self.words)[0])
 
 
 def stages():
-    """The Dockerfile as a list of instructions for each stage."""
+    """The instructions of each stage of the Dockerfile."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
     found = [Instruction(*line.split(maxsplit=1)) for line in lines if line]
@@ -59,7 +59,7 @@ def only(name, stage=IMAGE):
 
 
 def context():
-    """The files that .dockerignore lets into the build."""
+    """The files that .dockerignore does not exclude."""
     git = shutil.which("git")
     kept = git and subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     if not kept:
@@ -69,7 +69,7 @@ def context():
 
 
 def see_options(words):
-    main.commands["serve"].make_context("serve", list(words))  # raises what a user would read
+    main.commands["serve"].make_context("serve", list(words))  # raises the error that a user would see
     return True
 
 
@@ -137,7 +137,7 @@ def test_dclint_accepts_the_compose_file(tmp_path):
 
 
 def health(url):
-    """Run the health check of the image against a mock elsewhere."""
+    """Run the health check of the image against a given URL."""
     there = url.removeprefix("http://")
     command = [word.replace("127.0.0.1:8080", there) for word in only("HEALTHCHECK").command]
     assert there in command[-1]
@@ -154,7 +154,7 @@ def test_the_health_check_passes_only_for_a_serving_mock():
 
 @pytest.fixture(scope="module")
 def image():
-    """A folder in which the steps of the build were run, as anybody may read it."""
+    """A world-readable folder in which the steps of the build were run."""
     with tempfile.TemporaryDirectory(prefix="mock-central-image-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -187,7 +187,7 @@ def step(words, folder):
 
 @contextmanager
 def started(folder, *words, **options):
-    """Start what the image starts, on a free loopback port; give its URL."""
+    """Run the image's command on a free loopback port; yield its URL."""
     name, *rest = only("ENTRYPOINT").command
     command = [folder / HOME[1:] / "bin" / name, *rest, "--host", "127.0.0.1", "--port", "0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PATH": "/usr/bin"}, **options) as process:

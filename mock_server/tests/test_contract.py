@@ -1,4 +1,4 @@
-"""`openapi.yaml` and its reading: the document is right, and document and code name the same things."""
+"""`openapi.yaml`: it is valid, and it matches the code."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ RULES: list[Any] = [pytest.param(rule, id=rule.id) for rule in CONTRACT.history.
 
 
 def nodes(node: Any, path: str = "#") -> Any:
-    """Walk the document: each node with its path."""
+    """Yield each node of the document with its path."""
     yield path, node
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, child in children:
@@ -143,7 +143,7 @@ TESTS = sources(Path(__file__).parent.glob("*.py"))
 
 def test_no_key_of_the_document_is_repeated():
     class Loader(yaml.SafeLoader):
-        """Refuses what YAML lets pass: of a key that stands twice the last value counts."""
+        """A loader that refuses repeated keys, of which YAML keeps the last one."""
 
         def construct_mapping(self, node, deep=False):
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -178,7 +178,7 @@ def test_every_grpc_code_matches_its_status():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_every_rule_is_named_in_its_code(rule: RuleHistory):
-    """As a method or in a look-up; a behaviour without a place of its own at least in a test."""
+    """As a method or in a look-up; a behaviour without code of its own is named in a test."""
     in_code = f'"{rule.id}"' in CODE or f"def {rule.id.replace('-', '_')}(" in CODE
     assert in_code or (rule.kind == "behaviour" and re.search(f'[`"]{rule.id}[`"]', TESTS))
 
@@ -250,7 +250,7 @@ def test_fields_are_in_the_order_in_which_central_writes_them():
 
 
 def test_two_fields_are_camel_case_in_the_proto_file():
-    """`oauth_token` and `update_password` are therefore no fields at all."""
+    """So `oauth_token` and `update_password` are not fields."""
     update = CONTRACT.message("V1UpdateImageIntegrationRequest")
     quay = CONTRACT.integration.by_name["quay"].message
     assert quay is not None

@@ -1,4 +1,4 @@
-"""The control calls: looking into the mock and changing it while it runs."""
+"""The control calls, which inspect and change the running mock."""
 
 import json
 import threading
@@ -328,7 +328,7 @@ def test_a_stream_sends_many_requests_in_batches(monkeypatch):
 def test_the_number_of_waiting_calls_is_limited(api):
     def wait() -> None:
         while control(api, "GET", "/requests/wait?timeout=60").status == 429:
-            pass  # for a moment, the call below had the last place
+            pass  # the call below may have taken the last place
 
     waiting = [threading.Thread(target=wait) for _ in range(MOST_WAITING)]
     for each in waiting:
@@ -356,12 +356,12 @@ def test_a_disconnected_client_frees_its_place():
         url = url_in(banner)
         for _ in range(MOST_WAITING * 2):
             until = time.monotonic() + 30
-            while True:  # the server hears of the end when it sends something
+            while True:  # the server notices the disconnect when it sends
                 try:
                     stream = urllib.request.urlopen(f"{url}{PREFIX}/requests/stream", timeout=10)
                     break
                 except urllib.error.HTTPError as error:
-                    error.close()  # 429: as many as may
+                    error.close()  # 429: the limit is reached
                     assert time.monotonic() < until, "every stream is still held"
                     urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10).close()
             assert stream.readline() == b"retry: 1000\n"
@@ -369,7 +369,7 @@ def test_a_disconnected_client_frees_its_place():
 
 
 def test_any_origin_may_call_central_but_not_control():
-    """What is stored stands there in clear."""
+    """Control calls show stored credentials in clear text."""
     api = Api(cors="*")
     assert "access-control-allow-origin" in api.ask("GET", headers={"Origin": "http://page"}).headers
     assert "access-control-allow-origin" not in control(api, "GET", "/state", Origin="http://page").headers
@@ -435,7 +435,7 @@ def test_an_unknown_control_call_is_refused_with_a_hint(api, method, path, statu
 @pytest.mark.parametrize("origin", ["http://page.example", "null", "http://localhost:1"])
 @pytest.mark.parametrize("cors", [None, "*", "http://other.example"])
 def test_a_page_of_another_origin_changes_nothing(origin, cors):
-    """A browser sends a simple POST to a server that never said that it may."""
+    """Browsers send a simple POST without asking."""
     api = Api(cors=cors)
     api.create(docker())
     answer = control(api, "POST", "/reset", Origin=origin, **{"Content-Type": "text/plain"})

@@ -1,4 +1,4 @@
-"""What Central's database refuses, and how the loser of a race is answered."""
+"""Errors of Central's database: names that it cannot store, and lost races."""
 
 import random
 import re
@@ -49,7 +49,7 @@ TOO_LONG = (
     ids=lambda value: f"{len(value)} {value[:5]!a}" if value and len(value) < 200_000 else str(value),
 )
 def test_a_name_must_fit_into_its_index(name, error):
-    """Compared with PostgreSQL 15 on 265 names, random ones, periodic ones and words."""
+    """Compared with PostgreSQL 15 on 265 names: random, periodic and words."""
     assert database.name_error(name) == error
 
 
@@ -92,7 +92,7 @@ def test_a_name_of_a_million_equal_letters_does_not_fit():
 
 
 def together(api: Api, *asked: Callable[[], Answer]) -> list[Answer]:
-    """Let requests in at once: all have looked whether the name is free before one of them writes."""
+    """Run requests concurrently: all check whether the name is free before one of them writes."""
     answers: list[Answer] = []
     with api.central.store.lock:
         threads = [threading.Thread(target=lambda ask=ask: answers.append(ask())) for ask in asked]

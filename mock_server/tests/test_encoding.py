@@ -1,4 +1,4 @@
-"""How an answer is written: compressed from the size from which Central's gzip handler compresses."""
+"""Encoding of answers: headers, compression and indent."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
+"""Exports of the contract in older formats are valid and equivalent documents."""
 
 import json
 from copy import deepcopy
@@ -56,7 +56,7 @@ def test_forms_leave_the_contract_as_it_is():
 
 
 def schemas_in(node):
-    """Return the schemas of parameters, headers, bodies and components, with those in them."""
+    """Return all schemas of parameters, headers, bodies and components, including nested ones."""
     if isinstance(node, list):
         return [found for each in node for found in schemas_in(each)]
     if not isinstance(node, dict):

@@ -1,4 +1,4 @@
-"""Fault on demand: refusals, delays and spoilt answers, asked for by header, option or control call."""
+"""Injected faults: refusals, delays and broken answers, by header, option or control call."""
 
 import http.client
 import json
@@ -90,7 +90,7 @@ def test_an_invalid_preference_is_reported(api, header):
 
 
 def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
-    """Granian hands on a header that is not ASCII without its value."""
+    """granian empties a header that is not ASCII."""
     assert preferring(api, "").status == 200
     message = "ignored Prefer: it is empty or not ASCII; POST /__admin/faults accepts other characters"
     assert caplog.messages[0] == message
@@ -222,7 +222,9 @@ def test_a_fault_is_limited_by_the_name_of_the_integration():
     assert api.create(docker(name="bad luck")).status == 500
     id = api.created(docker(name="good"))
     assert api.get(id).status == 200
-    assert api.patch(id, docker(name="bad luck"), update_password=True).status == 200  # it is about the stored one
+    assert (
+        api.patch(id, docker(name="bad luck"), update_password=True).status == 200
+    )  # the fault matches the stored name
     assert [api.get(id).status, api.put(id, docker()).status, api.delete(id).status] == [500] * 3
     assert api.ask("GET", "?name=bad+one").status == 500
     assert api.test_updated(docker(name="bad one"), update_password=True).status == 500
@@ -353,7 +355,7 @@ def test_the_text_of_a_fault_can_be_parsed_again(fault):
 
 
 def answered(text, *asked, **headers):
-    """Ask a mock that has one fault."""
+    """Send a request to a mock with one fault."""
     return Api(faults=(parse(text),)).ask(*(asked or ("GET",)), headers=headers)
 
 
@@ -589,7 +591,7 @@ def url(request):
 
 
 def received(url, prefer, method="GET", body=b"", version="1.1"):
-    """Ask over a socket of our own; give what came, and how it ended."""
+    """Send a request over a new socket; return the bytes received, and how the connection ended."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         head = f"{method} {PATH} HTTP/{version}\r\nHost: x\r\nPrefer: {prefer}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -637,7 +639,7 @@ def test_a_reset_answer_to_head_has_no_byte(url):
 
 
 def ask_for_a_reset_over_tls(host, port):
-    """Read until an error; through memory, because Python's own TLS sockets tell some resets as an end."""
+    """Read until an error. It decrypts in memory, because Python's TLS sockets report some resets as an end."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

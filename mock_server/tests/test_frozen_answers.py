@@ -1,4 +1,4 @@
-"""The mock answers byte for byte as it is recorded in frozen/answers.jsonl.
+"""The mock answers byte for byte as recorded in frozen/answers.jsonl.
 
 Where an answer changed on purpose, ``python -m mock_server.tests.frozen.record`` records all of them again; the
 difference then shows in version control.
@@ -43,7 +43,7 @@ def test_every_answer_is_as_recorded(group: Group, switch, answers):
 
 
 def difference(expected: Json, actual: Json) -> str:
-    """Write what differs, each key on lines of its own."""
+    """Return the differing keys, one after another."""
     lines = [f"{actual.get('number', expected.get('number'))}. {actual.get('request', expected.get('request'))}"]
     for key in dict.fromkeys((*expected, *actual)):
         was, now = expected.get(key), actual.get(key)

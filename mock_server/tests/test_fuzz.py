@@ -1,4 +1,4 @@
-"""Whatever is sent is answered in Central's shape. `TEST_FUZZ=100000` sends more than CI does."""
+"""Every request is answered in Central's shape. `TEST_FUZZ=100000` sends more requests than CI."""
 
 import gc
 import json
@@ -66,7 +66,7 @@ HEADERS = {
 
 
 def mutated(draw, value):
-    """Change a JSON value somewhere."""
+    """Change one place of a JSON value."""
     if isinstance(value, dict) and value and draw.random() < 0.8:
         key = draw.choice(list(value))
         changed = dict(value)

@@ -1,4 +1,4 @@
-"""The fuzz of the decoder in short, and that it would notice."""
+"""A short fuzz of the decoder, and a check that it can fail."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ def check(data):
 
 @st.composite
 def inputs(draw):
-    """Seeds, changed here and there."""
+    """Mutated seeds."""
     data = draw(st.sampled_from(SEEDS))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))

@@ -53,7 +53,7 @@ def made(settings, contract):
 
 
 def sent(body):
-    """Make the body of a request; what is not bytes goes out as JSON."""
+    """Return the body of a request; a value that is not bytes is sent as JSON."""
     return Body.of(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
@@ -81,7 +81,7 @@ FINE = always(Response(200, GATEWAY_HEADERS, b'{"a":1}'))
 
 
 def reader(whole):
-    """Read bytes as from a connection: once."""
+    """Return a reader of bytes that can be read once, like a connection."""
     left = [whole]
     return lambda size: (left[0][:size], left.__setitem__(0, left[0][size:]))[0]
 
@@ -208,7 +208,7 @@ def sandboxes():
 
 
 def chosen(sandboxes, path, headers=None):
-    """Return the exchange as it is behind the choice, None where it did not get there."""
+    """Return the exchange after the choice of a sandbox, or None if it was answered before, and the answer."""
     passed = []
     layer = ChooseSandbox(sandboxes)(lambda exchange: passed.append(exchange) or Response(200))
     asked = Exchange(Request("GET", path, headers=headers or {}), sandboxes.default)
@@ -239,7 +239,7 @@ def test_control_calls_skip_faults_and_journal(sandboxes, path):
 
 
 class NotedEnds(Connections):
-    """Keeps a list of what was ended, and ends nothing."""
+    """Records the connections to end, and ends none."""
 
     def __init__(self):
         self.ends = []
@@ -254,7 +254,7 @@ class NotedEnds(Connections):
 
 
 def met(fault, **request):
-    """Return the exchange and the answer of a request where a fault is injected."""
+    """Return the exchange and the answer of a request with an injected fault."""
     asked = exchange(faults=(parse(fault),), **request)
     connections = NotedEnds()
     layer = InjectFaults(connections)
@@ -594,7 +594,7 @@ def test_a_refused_preflight_is_explained(caplog, explain):
 
 
 def routed(method="GET", path=PATH, **more):
-    """Return what came behind the router: the operation with its id, or the rule that refused."""
+    """Return the operation and id that the router found, or the rule that refused."""
     asked = exchange(method, path, **more)
     layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
     try:
@@ -653,7 +653,7 @@ def test_an_early_refusal_is_raised_once_the_operation_is_known():
 
 
 def with_health():
-    """Copy the contract with an operation below an item."""
+    """Return a copy of the contract with an operation below an item."""
     document = deepcopy(dict(CONTRACT.source))
     get = document["paths"][f"{PATH}/{{id}}"]["get"]
     document["paths"][f"{PATH}/{{id}}/health"] = {"get": {**get, "operationId": "GetHealth"}}

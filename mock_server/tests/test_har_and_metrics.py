@@ -1,4 +1,4 @@
-"""What other tools read of a mock: the request journal as HAR, and counts for Prometheus."""
+"""Exports for other tools: the request journal as HAR, and counts for Prometheus."""
 
 import json
 import sys
@@ -107,7 +107,7 @@ def test_a_body_that_is_not_json_is_in_the_har_too(api):
 
 @pytest.fixture
 def metrics():
-    """Ask a mock for its metrics and return them by name and labels."""
+    """Return the metrics of a mock by name and labels."""
     parser = pytest.importorskip("prometheus_client.parser")
 
     def found(api):

@@ -1,4 +1,4 @@
-"""A served mock withstands what no honest client sends; docs/reference/hostile-input.md tells what it answers."""
+"""A served mock survives malformed requests; docs/reference/hostile-input.md lists its answers."""
 
 import json
 import re
@@ -32,7 +32,7 @@ BODY_TIMEOUT = 3
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
-    """A mock as people serve it, with a control token."""
+    """A served mock with a control token."""
     file = tmp_path_factory.mktemp("hostile") / "token"
     file.write_text(TOKEN)
     file.chmod(0o600)
@@ -64,7 +64,7 @@ def control(port, path, method="GET"):
 
 
 def see(port: int, sent: bytes, expected: str) -> None:
-    """Check that an answer is what the page tells: statuses, and whether the server closes."""
+    """Check the statuses, and whether the server closes the connection."""
     seen = send(port, sent, closing=expected.endswith("closed"))
     statuses = ", then ".join(map(str, seen.statuses))
     assert (statuses or "no answer") == expected.removesuffix(", closed")
@@ -96,7 +96,7 @@ def test_an_unread_body_neither_ends_the_connection_nor_becomes_a_request(port, 
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for _ in range(20):
             connection.sendall(head)
-            connection.sendall(SMUGGLED)  # it may come after the answer has begun
+            connection.sendall(SMUGGLED)  # it may arrive after the answer has started
             connection.sendall(get(PATH))
             raw = b""
             while len(statuses(raw)) < 2 or not complete(raw):
@@ -121,7 +121,7 @@ def test_a_control_path_that_begins_otherwise_is_not_found(target, headers):
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
 def test_names_cannot_inject_headers(port, name):
-    """In a key that is warned of, in a name that is refused, in what is preferred, and in a header that is echoed."""
+    """Names in a warning, in a refusal, in a preference, and in an echoed header."""
     stored = json.dumps(docker(name=name)).encode()
     unknown = json.dumps(docker(name="other") | {name: 1}).encode()
     for sent in (post(stored), post(stored), post(unknown), get(f"{PATH}?{urllib.request.quote(name)}=1")):
@@ -134,7 +134,7 @@ def test_names_cannot_inject_headers(port, name):
 
 @contextmanager
 def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
-    """Open a connection for each, and send what it begins with."""
+    """Open a connection for each of these beginnings, and send it."""
     with ExitStack() as stack:
         connections = []
         for sent in beginnings:
@@ -144,7 +144,7 @@ def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
 
 
 def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
-    """Return the statuses of what came on each connection, read until the server closes it or the time has come."""
+    """Return the statuses received on each connection until the server closes it or the time is over."""
     found = []
     for each in connections:
         raw = b""
@@ -161,7 +161,7 @@ def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
 
 @pytest.mark.timing
 def test_slow_and_half_open_clients_do_not_delay_others(port):
-    """More of them than the mock has threads: one byte of a header each, or half of a body that never ends."""
+    """More clients than the mock has threads each send part of a header, or half of a body."""
     with opened(port, *[b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b"", HALF] * 40):
         time.sleep(0.3)
         began = time.monotonic()
@@ -242,7 +242,7 @@ def test_a_slow_body_within_the_timeout_is_accepted(port):
         for byte in post(VALID)[-40:]:
             time.sleep(BODY_TIMEOUT / 2 / 40)
             connection.sendall(bytes([byte]))
-        assert answered([connection], time.monotonic() + 1) in ([[200]], [[400]])  # its name may be given
+        assert answered([connection], time.monotonic() + 1) in ([[200]], [[400]])  # its name is free
 
 
 def test_no_arriving_body_is_refused_however_many_arrive_at_once(port):
@@ -265,7 +265,7 @@ def test_only_an_unanswered_connection_to_the_port_is_ended():
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         ends = []
-        for _ in range(3):  # the other ends have the same address, and another port
+        for _ in range(3):  # other clients have the same address and another port
             client = stack.enter_context(socket.create_connection(listener.getsockname()))
             ends.append((client, stack.enter_context(listener.accept()[0])))
         (one, waits), (other, answers), (_, nothing_came) = ends

@@ -1,4 +1,4 @@
-"""Names and pages that may not look into a mock of this machine: DNS rebinding, and pictures of other sites."""
+"""Protection of a loopback mock from web pages: DNS rebinding, and requests from other sites."""
 
 import json
 import urllib.error
@@ -130,8 +130,8 @@ def test_refusals_of_pages_and_names_give_advice():
         ("http://a", "cross-site", "http://b", True),
         ("http://a", "cross-site", "*", False),
         ("http://a", "cross-site", "http://a", False),
-        ("http://a", "same-origin", None, False),  # a development server passes it on
-        ("http://a", None, None, True),  # a browser that does not tell
+        ("http://a", "same-origin", None, False),  # forwarded by a development server
+        ("http://a", None, None, True),  # a browser that does not send it
         ("null", None, None, True),
         (f"http://{OURS}", None, None, False),
     ],
@@ -266,7 +266,7 @@ def test_the_served_mock_accepts_only_its_names(tmp_path):
 
 @contextmanager
 def page_of_evil_example(mock: MockServer) -> Iterator[Page]:
-    """Open a page whose name leads to the mock, as one does that is loaded before its name is pointed there."""
+    """Open a page whose host name leads to the mock, as after DNS rebinding."""
     with sync_playwright() as playwright:
         rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", rules])
@@ -278,7 +278,7 @@ def page_of_evil_example(mock: MockServer) -> Iterator[Page]:
 
 
 def stolen(page: Page) -> list[int]:
-    """Read the state and the list, create and reset, as a page of the same origin; return the statuses."""
+    """Read state and list, create and reset as a page of the same origin; return the statuses."""
     return page.evaluate(
         """async ([state, list, reset, body]) => {
             const asked = [[state, {}], [list, {}], [list, {method: "POST", body}], [reset, {method: "POST"}]];
@@ -305,7 +305,7 @@ def hold_something(mock: MockServer) -> None:
 @pytest.mark.served
 @pytest.mark.parametrize("allowed", [False, True])
 def test_dns_rebinding_reaches_neither_state_nor_reset(allowed):
-    """The same page reaches all of it where its name is allowed, so it is the name that keeps it out."""
+    """Control: the same page reaches all of it if its name is allowed."""
     with serving(Settings(allow_hosts=["evil.example"] if allowed else [])) as mock:
         hold_something(mock)
         with page_of_evil_example(mock) as page:
@@ -328,7 +328,7 @@ def test_images_on_another_site_occupy_no_place_and_create_no_sandbox():
 
             return answer
 
-        mock.app.add_layer(note)  # the browser does not tell the page
+        mock.app.add_layer(note)  # the browser hides it from the page
         wait = f"{mock.url}/__admin/requests/wait?count=99&timeout=3"
         urls = [f"{wait}&since={number}" for number in range(MOST_WAITING)] + [f"{mock.url}/__sandbox/planted"]
         page.evaluate(

@@ -1,4 +1,4 @@
-"""The server of `serving`: connections stay open, and end where the next request could not be told from the last."""
+"""The server of `serving`: connections stay open, unless the end of a request is unknown."""
 
 import http.client
 import socket
@@ -85,7 +85,7 @@ def test_no_connection_outlives_the_server() -> None:
 
 
 def raw(mock: MockServer, sent: bytes, *, then_close: bool = False) -> bytes:
-    """Send bytes and return what comes until the connection ends."""
+    """Send bytes and return everything received until the connection ends."""
     address = urlsplit(mock.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as found:
         found.sendall(sent)

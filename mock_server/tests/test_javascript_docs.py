@@ -1,4 +1,4 @@
-"""The code of the pages about JavaScript, written to its files and run by the tools that it is for."""
+"""The code of the pages about JavaScript, run by its tools."""
 
 import json
 import os
@@ -34,7 +34,7 @@ COMMANDS = "".join(text for language, text in _FENCE.findall(PAGE) if language =
 
 
 class Project:
-    """A folder with the files of the page, on ports that are free."""
+    """A folder with the files of the page, with free ports."""
 
     def __init__(self, folder: Path, mock_port: int, page_port: int):
         self.folder = folder
@@ -50,7 +50,7 @@ class Project:
             (folder / "node_modules" / each.name).symlink_to(each)
 
     def here(self, text):
-        """The text with the ports of this project, and the place of the checkout."""
+        """Return the text with the ports of this project and the path of the checkout."""
         text = re.sub(r"\b(8080|5173)\b", lambda found: self.ports[found[1]], text)
         return text.replace("CHECKOUT", str(ROOT))
 
@@ -66,7 +66,7 @@ class Project:
         }
 
     def run(self, command, **environment):
-        """Run a command of the page, or one like it, and give what it writes."""
+        """Run a command of the page, or a similar one, and return its output."""
         done = subprocess.run(
             ["/bin/sh", "-ec", self.here(command)],
             cwd=self.folder,
@@ -80,14 +80,14 @@ class Project:
         return done.stdout
 
     def playwright(self, spec, **environment):
-        """Run a file of Playwright's tests and give how many passed, at the first try."""
+        """Run a file of Playwright tests; return how many passed without retries."""
         report = json.loads(self.run(f"{command('playwright')} --reporter=json {spec}", **environment))
         assert (report["stats"]["unexpected"], report["stats"]["flaky"], report["stats"]["skipped"]) == (0, 0, 0)
         return report["stats"]["expected"]
 
 
 def command(*words):
-    """The only command of the page with these words."""
+    """Return the only command of the page that contains these words."""
     (found,) = (line for line in COMMANDS if all(word in line for word in words))
     return found.removesuffix(" &")
 
@@ -100,7 +100,7 @@ def project(tmp_path):
 
 @contextmanager
 def serving_page(project, words):
-    """Run a server of the page until the block ends."""
+    """Run a server of the page while the block runs."""
     process = subprocess.Popen(
         ["/bin/sh", "-ec", f"exec {words}"],
         cwd=project.folder,
@@ -117,7 +117,7 @@ def serving_page(project, words):
 
 
 def answered(url, **headers):
-    """Ask until somebody listens."""
+    """Repeat a request until a server answers."""
     for _ in range(300):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:

@@ -1,4 +1,4 @@
-"""The journal: what was asked, for tests to verify, with no credential in it."""
+"""The request journal, without credentials."""
 
 import json
 import sys
@@ -234,7 +234,7 @@ def test_every_body_is_shown_as_json(body):
 
 @pytest.fixture
 def restless():
-    """Threads take turns as often as they can."""
+    """Make Python switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield

@@ -1,4 +1,4 @@
-"""The manifest: Kubernetes takes it, and its parts agree with one another and with the mock."""
+"""The Kubernetes manifest: it is valid, consistent, and matches the mock."""
 
 import json
 import re
@@ -52,13 +52,13 @@ def test_the_validator_refuses_an_invalid_object():
 
 
 def secret():
-    """Return the secret that the commands at the top of the manifest make, by key."""
+    """Return the values of the secret that the commands at the top of the manifest create, by key."""
     literals = re.findall(r'--from-literal=(\S+?)="(.*)"', MANIFEST.read_text("utf-8"))
     return {key: text.replace("$PASSWORD", "1a2b").replace("$(openssl rand -hex 24)", "3c4d") for key, text in literals}
 
 
 def mounted(name, folder):
-    """Write the files of a pod's secret, and give the arguments of its container with their places."""
+    """Write the files of a pod's secret; return the arguments of its container with the paths of these files."""
     volumes = {each["name"]: each["secret"] for each in pod(name)["volumes"] if "secret" in each}
     args = container(name)["args"]
     for mount in container(name)["volumeMounts"]:
@@ -98,7 +98,7 @@ def test_variables_of_services_do_not_set_options():
 def test_the_replicas_of_the_manifest_share_state_and_show_no_secret(tmp_path):
     listening = ("--host=", "--port=")
     words = [each for each in mounted("mock-central", tmp_path) if not each.startswith(listening)]
-    # The port of the test comes last and counts.
+    # The last --port applies.
     with RedisServer(*mounted("mock-central-store", tmp_path), kind="valkey") as server, ExitStack() as stack:
         parts = urlsplit(secret()["store"])
         with pytest.raises(redis_connection.StoreError, match="authenticate"):

@@ -1,4 +1,4 @@
-"""Parallel clients see one Central that takes their calls one after the other."""
+"""Concurrent clients see one Central that runs their calls one at a time."""
 
 import random
 import threading
@@ -71,7 +71,7 @@ def test_the_search_finds_no_order_for_an_impossible_history(history):
 
 
 def unexplained(api, rounds, seed):
-    """Record histories; give the first that no order explains."""
+    """Record histories; return the first one that no order explains."""
     rng = random.Random(seed)
     with hasty_threads():
         for _ in range(rounds):
@@ -93,7 +93,7 @@ def test_a_mutant_with_a_race_is_not_linearizable(mutant):
 
 
 def test_an_integration_is_found_by_its_name_during_an_update():
-    """The index forgets a name for a moment while an integration is written; no search may fall into it."""
+    """During a write, the index lacks the name for a moment."""
     api = Api(empty=True)
     store = api.central.store
     id = api.created(docker(name="a"))
@@ -104,7 +104,7 @@ def test_an_integration_is_found_by_its_name_during_an_update():
             super().__delitem__(name)
             asking = threading.Thread(target=lambda: found.append(api.list("?name=a")))
             asking.start()
-            asking.join(0.1)  # it waits for the write to end, or answers at once
+            asking.join(0.1)  # it waits for the write, or answers immediately
             pending.append(asking)
 
     pending = []

@@ -1,4 +1,4 @@
-"""A log has one line for each thing it tells, whatever a client or an upstream sent."""
+"""Each log record is one line, whatever a client or an upstream sent."""
 
 import json
 import logging

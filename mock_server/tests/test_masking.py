@@ -17,7 +17,7 @@ CREATABLE = CONTRACT.creatable_types
 
 
 def leaves(value: dict[str, Any]) -> dict[tuple[str, ...], Any]:
-    """Return what an integration holds by the path of the field, credentials apart."""
+    """Return the values of an integration by the path of the field, without credentials."""
     found = {}
     for path in fields(CONTRACT.integration):
         at: Any = value

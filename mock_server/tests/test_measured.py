@@ -1,4 +1,4 @@
-"""Every figure that was measured says by what, and for which release."""
+"""Every measured figure names its command and release."""
 
 import importlib.util
 import re
@@ -23,7 +23,7 @@ BLOCKS = {"detection": (ROOT / "docs/reference/detection.md").read_text("utf-8")
 
 
 def released(text: str) -> tuple[int, int]:
-    """Return what a stamp must not be older than: a patch release measures nothing anew."""
+    """Return the oldest release that a stamp may name: patch releases are not measured again."""
     major, minor, _ = text.split(".")
     return int(major), int(minor)
 

@@ -1,4 +1,4 @@
-"""The headers that grpc-gateway makes metadata and deadlines of."""
+"""Headers that grpc-gateway converts to metadata and deadlines."""
 
 import base64
 
@@ -94,7 +94,7 @@ BASIC = f"Basic {base64.b64encode(b'admin:mock-password').decode()}"
     ("sent", "status"), [(f"{BASIC},Basic x", 200), (f"Basic eDp5,{BASIC}", 403), (f"x,{BASIC}", 403)]
 )
 def test_of_two_basic_credentials_the_first_counts(sent, status):
-    """pkg/grpc/authn/basic/extractor.go takes the first of the metadata; that of tokens wants one alone."""
+    """pkg/grpc/authn/basic/extractor.go uses the first value; the extractor of tokens requires a single one."""
     assert Api(auth=True).ask("GET", "", headers={"Authorization": sent}).status == status
 
 

@@ -1,4 +1,4 @@
-"""Mutants stay in the app they are applied in. That testers find them: contract_tests/meta_tests."""
+"""Mutants affect only the app that they are applied to. contract_tests/meta_tests checks that they are found."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""What a running Central answers on the wire, over a socket to a served mock.
+"""Observed answers of a running Central on the wire, compared with a served mock.
 
 docs/reference/hostile-input.md lists what differs.
 """
@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text
 
 @pytest.fixture(scope="module")
 def ports():
-    """Mocks as people serve them, one that asks for credentials and one that does not."""
+    """Served mocks, one of which requires credentials."""
     served = {}
     servers = []
     for auth in (False, True):
@@ -50,7 +50,7 @@ def is_up(port: int) -> bool:
 
 
 def filled(text: str) -> bytes:
-    """Write out what a fact shortens."""
+    """Expand what a fact abbreviates."""
     text = re.sub(r"\{a\*(\d+)\}", lambda match: "a" * int(match[1]), text)
     return text.replace("{{ADMIN}}", "mock-admin-token").encode()
 

@@ -1,4 +1,4 @@
-"""docs/reference/measurements.md is written by commands; what it says of them is true."""
+"""docs/reference/measurements.md names the commands that write it."""
 
 import importlib
 import re

@@ -1,4 +1,4 @@
-"""The pictures of the docs: there in both themes, small, complete, and not older than what they show."""
+"""The pictures of the docs exist in both themes, are small, and are up to date."""
 
 import importlib.util
 import re

@@ -1,4 +1,4 @@
-"""Private keys and the DER below them: the errors of Go's encoding/asn1, crypto/x509 and crypto/rsa."""
+"""Private keys and DER: the errors of Go's encoding/asn1, crypto/x509 and crypto/rsa."""
 
 import pytest
 
@@ -99,7 +99,7 @@ def integer(number: int) -> bytes:
 
 
 def rsa_key(*more: bytes, **numbers: int) -> bytes:
-    """Return a small RSA key in the form of PKCS #1; numbers that are given replace its own."""
+    """Return a small RSA key in the form of PKCS #1, with some of its numbers replaced."""
     key = {"version": 0, "n": 143, "e": 7, "d": 43, "p": 11, "q": 13, "dp": 3, "dq": 7, "coefficient": 6} | numbers
     return der(0x30, *map(integer, key.values()), *more)
 

@@ -1,4 +1,4 @@
-"""The contract beside the published reference: the same schemas with the same fields, types and formats."""
+"""The contract has the schemas, fields, types and formats of the published reference."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ _TYPES = {"string": "String", "boolean": "Boolean", "integer": "Integer"}
 
 
 def shown(node: dict[str, Any]) -> dict[str, str]:
-    """Return type and format of a property in the words of the page."""
+    """Return type and format of a property as the page writes them."""
     if node.get("type") == "array":
         return {"type": f"[{shown(node['items'])['type']}]"}
     shape = next((each for each in node.get("anyOf", [node]) if "$ref" in each), node)

@@ -1,6 +1,6 @@
-"""The conversations of public clients, in the words and with the headers in which they hold them.
+"""Conversations of public clients, with their bodies and headers.
 
-Over HTTPS, with credentials asked for: most of these clients know no other way.
+They use HTTPS and credentials, which most of these clients require.
 """
 
 import json
@@ -31,20 +31,20 @@ def server():
 
 @pytest.fixture
 def central(server):
-    """A Central in its first state."""
+    """A Central in its initial state."""
     curl("-X", "POST", f"{server}/__admin/reset")
     return server
 
 
 def curl(*words, fails=False):
-    """Run curl as scripts do, the certificate unchecked; give what it prints."""
+    """Run curl as scripts do, without checking the certificate; return its output."""
     done = subprocess.run(["curl", "-sk", *words], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode != 0) == fails, (done.returncode, done.stdout, done.stderr)
     return done.stdout
 
 
 def call(method, url, body=None, **headers):
-    """Ask as Python's urllib does; give status and decoded answer."""
+    """Send a request as Python's urllib does; return status and decoded answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
     request.method = method
@@ -57,7 +57,7 @@ def call(method, url, body=None, **headers):
 
 
 def named(central, name):
-    """Return the integrations of that name, as a reader with a token sees them."""
+    """Return the integrations with that name, as a reader with a token sees them."""
     listed = json.loads(curl(*BEARER, central + PATH))["integrations"]
     return [each for each in listed if each["name"] == name]
 

@@ -1,4 +1,4 @@
-"""Stored credentials: what may change without them, and what is kept."""
+"""Stored credentials: which fields may change without them, and what is kept."""
 
 from typing import Any
 

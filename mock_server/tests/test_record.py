@@ -1,4 +1,4 @@
-"""A state made of what a live Central lists."""
+"""States recorded from a live Central."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""Credentials are hidden by their place, in whatever they are wrapped."""
+"""Credentials are recognised by their place, and hidden however they are wrapped."""
 
 import json
 from urllib.parse import quote

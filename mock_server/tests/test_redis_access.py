@@ -1,4 +1,4 @@
-"""Who is let in to the server of the store, over what, and that nobody reads the credentials for it."""
+"""Access to the server of the store: TLS, users and rights; its credentials are never shown."""
 
 import sys
 import time
@@ -32,12 +32,12 @@ def with_credentials(url, user=USER, password=PASSWORD):
 
 
 def let_in(server, *rules):
-    """Make a user of the server."""
+    """Create a user of the server."""
     redis.Redis.from_url(server.url).execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", *rules)
 
 
 def refused(url, prefix="test"):
-    """Return the text with which a server is refused at the start."""
+    """Return the error of a start with this server."""
     with pytest.raises(redis_connection.StoreError) as raised:
         redis_connection.check(url, prefix)
     assert not any(each in str(raised.value) for each in SECRETS)
@@ -60,7 +60,7 @@ class Files(NamedTuple):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Return the files of an authority, of what it certifies, and of an authority that nobody knows."""
+    """Return the files of an authority, of its certificates, and of an unknown authority."""
     files = Files(*(tmp_path_factory.mktemp("tls") / f"{name}.pem" for name in Files._fields))
     ca = trustme.CA()
     ca.cert_pem.write_to_path(files.ca)
@@ -140,7 +140,7 @@ def test_a_plain_connection_to_a_tls_server_is_reported(files):
 
 
 def test_tls_to_a_server_without_it_is_reported(redis_server, monkeypatch):
-    monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.5)  # it waits for the rest of what is no command
+    monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.5)  # it waits for the rest of the command
     assert refused(redis_server.url.replace("redis", "rediss", 1))
 
 
@@ -148,7 +148,7 @@ def test_tls_to_a_server_without_it_is_reported(redis_server, monkeypatch):
 
 
 def statuses_of_all(api):
-    """Make the store do each thing it can."""
+    """Use every operation of the store, and return the statuses."""
     yield ask(api.app, "GET", f"/__sandbox/a{PATH}").status
     created = api.create(docker(name="mine"))
     yield created.status
@@ -206,7 +206,7 @@ def test_missing_rights_are_reported_without_the_user_name(own_server):
 
 
 def texts_of(url):
-    """Ask for what tells most of a mock, and for what fails."""
+    """Return the answers that show most of a mock's settings, and errors."""
     for path in ("/__admin/settings", "/__admin/health", "/__admin/", "/__admin/state", "/__admin/sandboxes", PATH):
         try:
             with urllib.request.urlopen(f"{url}{path}") as answer:
@@ -267,7 +267,7 @@ def wait_for_cluster(client):
 def test_a_cluster_of_one_node_keeps_every_sandbox(own_server):
     with cluster_node(own_server) as server:
         client = redis.Redis.from_url(server.url)
-        assert "slot" in refused(server.url)  # that nobody serves yet
+        assert "slot" in refused(server.url)  # no node serves these yet
         client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
         wait_for_cluster(client)
         redis_connection.check(server.url, "test")
@@ -288,7 +288,7 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         api = Api(store=one.url)
         answers = [ask(api.app, "POST", f"/__sandbox/w{number}{PATH}", docker(name="mine")) for number in range(20)]
         moved = [each.message for each in answers if each.status != 200]
-        assert 0 < len(moved) < 20  # a sandbox and its lock are at one node
+        assert 0 < len(moved) < 20  # a sandbox and its lock are on the same node
         assert all(f"is on another node, 127.0.0.1:{two.port}" in each for each in moved)
 
 

@@ -1,4 +1,4 @@
-"""A server that fails in the middle: each request is answered in time, and nobody has to restart the mock."""
+"""Failures of the store's server: each request is answered in time, and the mock recovers without a restart."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 @pytest.fixture
 def quiet(caplog):
-    """Return the lines that tell of the store."""
+    """Return the log lines about the store."""
     caplog.set_level(logging.INFO, "mock_central")
     return lambda: [each.getMessage() for each in caplog.records if each.getMessage().startswith("the store ")]
 
@@ -41,7 +41,7 @@ def is_unavailable(answer):
 
 
 def works_again(request, seconds=5.0):
-    """Send a request until it is carried out."""
+    """Repeat a request until it succeeds."""
     until = time.monotonic() + seconds
     while (answer := request()).status == 503:
         assert time.monotonic() < until, answer
@@ -51,7 +51,7 @@ def works_again(request, seconds=5.0):
 
 
 def requests(api, id):
-    """One of each kind, by name."""
+    """One request of each kind, by name."""
     return {
         "list": lambda: api.ask("GET"),
         "named": lambda: api.ask("GET", "?name=mine"),
@@ -113,7 +113,7 @@ def test_a_server_that_times_out_is_not_contacted_for_a_second(monkeypatch):
         connection.__enter__()
     clock.monotonic = lambda: 101.0
     assert connection.__enter__() is connection.client
-    with pytest.raises(Refusal):  # while one request tries it again
+    with pytest.raises(Refusal):  # while one request tries again
         connection.__enter__()
     clock.monotonic = lambda: 106.0
     assert connection.__enter__() is connection.client
@@ -131,7 +131,7 @@ def test_a_lost_server_is_reported_once_and_used_again(own_server, quiet):
             assert f"{server.url} fails: " in answer.message
         assert len(quiet()) == 1
         server.start()
-        assert len(api.list()) == 12  # it kept nothing on disk: the sandbox begins anew
+        assert len(api.list()) == 12  # the server stored nothing on disk, so the sandbox is new
         assert api.create(docker(name="mine")).status == 200
         assert [each.endswith("works again") for each in quiet()] == [False, True]
 
@@ -343,7 +343,7 @@ def test_a_read_only_replica_answers_reads_until_another_server_takes_over(own_s
         assert is_unavailable(answer)
         assert "read only replica" in answer.message
         assert api.get(id).json["name"] == "mine"
-        assert client_of(api).client_id() > asked_by  # whatever the name leads to now
+        assert client_of(api).client_id() > asked_by  # whatever address the name has now
         client.replicaof("NO", "ONE")
         assert api.create(docker(name="other")).status == 200
 
@@ -380,7 +380,7 @@ def test_eviction_removes_whole_sandboxes(own_server, policy):
                 assert in_sandbox(number, "GET", f"?name={each['name']}").json["integrations"] == [each]
                 again = in_sandbox(number, "POST", "", docker(name=each["name"]))
                 assert again.rule == "name-unique"
-        assert sizes <= {12, 13, 200, 201}  # the first state or the scenario, with the create or without
+        assert sizes <= {12, 13, 200, 201}  # the initial state or the scenario, with or without the create
 
 
 def test_a_sandbox_that_is_always_evicted_is_not_recreated_endlessly(replica, monkeypatch):

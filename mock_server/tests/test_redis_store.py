@@ -1,4 +1,4 @@
-"""Integrations that several replicas share; a real server keeps them."""
+"""Integrations that several replicas share in a real server."""
 
 import json
 import time
@@ -214,7 +214,7 @@ def test_an_unused_sandbox_is_deleted_and_one_that_is_read_stays(replica, redis_
     client = redis_store.Connection(redis_server.url).client
     assert not client.keys(f"{{{one.app.settings.store_prefix}:read}}:*")
     one.list()
-    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default sandbox stays
+    assert client.ttl(f"{{{one.app.settings.store_prefix}:}}:state") == -1  # the default sandbox is not deleted
 
 
 def test_mutants_need_a_store_in_memory(replica):

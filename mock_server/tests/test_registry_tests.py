@@ -1,4 +1,4 @@
-"""Registry tests: the host name decides, and nothing is ever contacted."""
+"""Registry tests: the host name decides, and no host is contacted."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ MEMBERS = {each.type: each.member for each in contracts.load().types.values()}
 
 
 def outcome(api: Api, type: str, endpoint: str) -> str:
-    """Return the text of a failed test, without its suffixes, or nothing."""
+    """Return the error of a failed test without its suffixes, or "" if it passes."""
     sent = example(type)
     sent[MEMBERS[type]]["endpoint"] = endpoint
     if "google" in sent:
@@ -465,7 +465,7 @@ def test_a_key_with_an_empty_number_fails_with_the_error_of_go():
 
 
 def test_a_key_with_half_of_a_surrogate_is_not_a_key():
-    """The field of an account; Go reads it as U+FFFD."""
+    """Go reads half a surrogate pair in a field of an account as U+FFFD."""
     account = b'{"type":"service_account","private_key":"\\ud800"}'
     refused = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
     assert (google_credentials.token_error(account, lambda *_: Reply()) or "").startswith(refused)
@@ -562,7 +562,7 @@ def test_a_url_without_a_scheme_before_its_colon_is_reported():
 
 
 def test_objects_with_a_repeated_key_are_merged():
-    """As encoding/json does with a struct."""
+    """Like encoding/json with a struct."""
     parts = ({"executable": {"command": "c"}}, {"executable": {"timeout_millis": 1}}, {"format": {"type": "json"}})
     sources = b"".join(b',"credential_source":' + json.dumps(each).encode() for each in parts)
     account = json.dumps(EXTERNAL | {"credential_source": None}).encode()[:-1] + sources + b"}"
@@ -603,7 +603,7 @@ def test_quay_and_azure_fail_with_their_own_errors():
 
 
 def stored_test(api: Api, name: str) -> Answer:
-    """Test what is stored, as the UI does."""
+    """Test the stored integration, as the UI does."""
     (found,) = [each for each in api.list() if each["name"] == name]
     return api.test_updated(found, update_password=False)
 
@@ -658,7 +658,7 @@ def test_a_rule_ignores_the_case_of_a_host():
         ("r.example.com:5000", "r.example.com"),
         ("*.example.com/v2/", r"\*.example.com"),
         ("[2001:db8::1]:5000", "2001:db8::1"),
-        ("[2001:db8::1]", "2001:db8::1"),  # as a pattern it would be one of these characters
+        ("[2001:db8::1]", "2001:db8::1"),  # as a pattern, the brackets would match one of these characters
         ("https://[2001:db8::*]/v2/", r"2001:db8::\*"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What stands around a release: its version, changelog and workflow, and the forms for those who report."""
+"""The release process: version, changelog, workflow and issue forms."""
 
 import re
 import subprocess

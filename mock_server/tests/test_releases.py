@@ -114,7 +114,7 @@ def test_each_view_is_made_once(contract):
 
 @pytest.fixture
 def changed():
-    """Return a copy of the document that a test may change."""
+    """Return a changed copy of the document."""
     return copy.deepcopy(dict(contracts.load().source))
 
 

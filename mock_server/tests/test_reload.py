@@ -25,7 +25,7 @@ from mock_server.tests.test_cli import serve_command, url_in
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """Copies of the files that come with the package, to change."""
+    """Copies of the shipped files that a test may change."""
     shutil.copy(contracts.find(), tmp_path)
     shutil.copy(scenarios.PATH, tmp_path)
     monkeypatch.setattr(contracts, "find", lambda: tmp_path / "openapi.yaml")
@@ -158,12 +158,12 @@ def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     file.write_text('host = "127.0.0.2"\nlog-level = "debug"\njournal = 5\ntls = true\nstrict = true\n')
     assert beside.again().strict
     assert [each.getMessage() for each in caplog.records] == [
-        "restart to apply: --host, --tls, --journal"  # the log level is a word of the command line
+        "restart to apply: --host, --tls, --journal"  # the log level is on the command line
     ]
 
 
 def see_logged(process, pattern, patience=60):
-    """Read the log as far as a line that fits."""
+    """Read the log up to a matching line."""
     deadline = threading.Timer(patience, process.kill)
     deadline.start()
     assert any(re.search(pattern, line) for line in process.stderr), pattern

@@ -1,4 +1,4 @@
-"""Two replicas at once: what their clients see is what one Central could have answered."""
+"""Two concurrent replicas answer as one Central could."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Client:
 
 @contextmanager
 def clients_of_two_replicas(url, *words):
-    """Start two servers of one deployment and give eight clients, each other one of the same server."""
+    """Start two servers of one deployment; yield eight clients that use them alternately."""
     words = ("--store", url, "--store-prefix", f"test-{uuid.uuid4()}", "--log-level", "error", *words)
     with ExitStack() as stack:
         urls = [url_in(stack.enter_context(serve_command(*words))[1]) for _ in range(2)]
@@ -67,7 +67,7 @@ def test_of_concurrent_creates_of_one_name_on_two_replicas_one_wins(redis_server
 
 
 def after(state, request, answer):
-    """Return what a Central holds after a request that it answers so: (id, name, endpoint) each."""
+    """Return the state after a request with this answer, a (id, name, endpoint) for each integration."""
     verb, *values = request
     rule, found = answer
     by_id = {each[0]: each for each in state}
@@ -95,7 +95,7 @@ def after(state, request, answer):
 
 
 def asked(client, request):
-    """Send a request of a history and give its answer as `after` reads it."""
+    """Send a request of a history; return its answer as `after` reads it."""
     verb, *values = request
 
     def seen(each):
@@ -119,7 +119,7 @@ def asked(client, request):
 
 
 def history(clients, seed, steps=12):
-    """Let clients do what chance says, all at once, and give what they saw."""
+    """Let concurrent clients send random requests, and return their history."""
     ids, ready = [str(uuid.uuid4())], threading.Barrier(len(clients))
 
     def lives(number):
@@ -152,7 +152,7 @@ def test_two_replicas_are_linearizable(redis_server):
 
 
 class Within:
-    """A client of an app of this process."""
+    """A client of an app in this process."""
 
     def __init__(self, api):
         self._api = api
@@ -163,7 +163,7 @@ class Within:
 
 
 class Everybody:
-    """A lock that all have at once."""
+    """A lock that excludes nobody."""
 
     token = "everybody"
 
@@ -178,7 +178,7 @@ class Everybody:
 
 
 def test_replicas_without_the_lock_are_not_linearizable(replica):
-    """That the test above can fail."""
+    """The test above can fail."""
     apis = [replica(empty=True) for _ in range(2)]
     for api in apis:
         api.central.store.lock = Everybody(api.central.store.lock)

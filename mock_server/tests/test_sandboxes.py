@@ -1,4 +1,4 @@
-"""Sandboxes: states apart in one server."""
+"""Sandboxes: separate states in one server."""
 
 import random
 import time
@@ -44,7 +44,7 @@ def test_a_path_prefix_is_the_base_url_of_a_sandbox(api):
 
 @pytest.mark.heavy
 def test_a_thousand_sandboxes_at_once_do_not_mix():
-    """Each in several steps, the steps of all in a random order, from many threads."""
+    """The steps of all sandboxes run in random order, from many threads."""
     api = Api(empty=True)
     sandboxes = [f"w{number}" for number in range(1000)]
 

@@ -1,4 +1,4 @@
-"""The eight operations: what they store, and what they leave alone."""
+"""The eight operations: what they store, and what stays unchanged."""
 
 import re
 import uuid

@@ -1,4 +1,4 @@
-"""Settings in Python: what they take, and what an error says."""
+"""Settings in Python: accepted values, and errors."""
 
 from pathlib import Path
 

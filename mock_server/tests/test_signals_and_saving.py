@@ -1,4 +1,4 @@
-"""What is acknowledged under `--save` survives signals, kills, a second server, links and a full disk."""
+"""With `--save`, acknowledged changes survive signals, kills, a second server, links and a full disk."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def control(url, call, method="GET"):
 
 @pytest.fixture(autouse=True)
 def _hangups_are_heard():
-    """Children inherit what their parent ignores, and under nohup these tests would ignore hangups."""
+    """Restore the handling of hangups: children inherit it, and under nohup they would ignore hangups."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)

@@ -1,4 +1,4 @@
-"""The site has the pages of the repository, with links as the site has them. `make docs` builds it."""
+"""The site has all pages of the repository, with working links. `make docs` builds it."""
 
 import importlib.util
 import re

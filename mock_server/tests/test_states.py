@@ -1,4 +1,4 @@
-"""The state in a file."""
+"""State files."""
 
 import json
 import os
@@ -247,7 +247,7 @@ def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
 
 
 def test_the_saver_does_not_log_errors_of_the_store(tmp_path, caplog):
-    """The store has told it."""
+    """The store has logged the error already."""
     api = Api()
 
     def integrations():

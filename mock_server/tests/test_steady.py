@@ -1,4 +1,4 @@
-"""The long run, in short, and that it would notice."""
+"""A short version of the long load test, and checks that it can fail."""
 
 import gc
 import json
@@ -50,7 +50,7 @@ def test_growth_only_at_the_start_is_ignored():
 
 
 class InProcess(Client):
-    """A client of an app in this process, where nothing but the app can keep what it made."""
+    """A client of an app in this process, so that only the app can leak memory."""
 
     def __init__(self, app, number):
         self.app = app
@@ -68,13 +68,13 @@ class InProcess(Client):
 
 
 def left(app, steps=1500):
-    """Return how many blocks of memory each step left behind, once as many steps had warmed everything up."""
+    """Return how many blocks of memory each step left behind, after a warm-up of as many steps."""
     clients = [InProcess(app, number) for number in range(3)]
     levels = []
     for _ in range(2):
         for number in range(steps):
             clients[number % 3].step()
-        for each in clients:  # what is stored is no leak
+        for each in clients:  # stored integrations are not a leak
             each.expect(200, "PUT", "/__admin/scenario", {"scenario": "empty"})
             each.known = {}
         gc.collect()
@@ -93,7 +93,7 @@ def test_a_leak_is_detected():
     kept = []
 
     def keeping(environ, start_response):
-        kept.append([object() for _ in range(100)])  # far more than what other tests leave to be freed
+        kept.append([object() for _ in range(100)])  # far more than garbage of other tests
         return app(environ, start_response)
 
     assert left(keeping, steps=600) > 10

@@ -1,4 +1,4 @@
-"""What one Central holds, and in which order it tells."""
+"""Stores of each kind: ids, order, reset and changes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Everything that is installed is locked with hashes, and something keeps it new."""
+"""Everything that is installed is locked with hashes, and updated automatically."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""What is not the mock's own, passed to another server."""
+"""Forwarding of other paths to an upstream."""
 
 import base64
 import http.client
@@ -46,7 +46,7 @@ def front(there):
 
 @pytest.fixture(scope="module")
 def lacking(there):
-    """A mock whose upstream answers as the query of a request says."""
+    """A mock whose upstream answers as the query says."""
     return Api(upstream=address(there) + "/v1/raw", control=True, companions=True, fatal_answers=False)
 
 
@@ -73,7 +73,7 @@ def test_everything_else_is_forwarded_including_companions(front, target):
 
 
 def unknown(status=404):
-    """Return the query that makes an upstream answer with this status."""
+    """Return the query that makes the upstream answer with this status."""
     return "?" + quote(f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\n{{}}")
 
 
@@ -298,7 +298,7 @@ def test_a_length_next_to_chunks_is_not_returned(front):
 
 
 def test_headers_that_an_upstream_may_trust_are_not_forwarded():
-    """Granian takes X_Forwarded_For for X-Forwarded-For, so a client could get by a proxy that drops the latter."""
+    """granian reads X_Forwarded_For as X-Forwarded-For, so a client could bypass a proxy that drops the latter."""
     with echoing() as there, serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         names = ["X_Forwarded_For", "X-Forwarded-Host", "X_Real_Ip", "Forwarded"]
@@ -392,7 +392,7 @@ def spelled(request):
 
 @pytest.fixture
 def proxy(monkeypatch, spelled):
-    """A server that is asked as a proxy is, and tells what reached it."""
+    """An HTTP proxy that echoes requests."""
     with echoing() as server:
         monkeypatch.setenv(spelled("http_proxy"), address(server).replace("//", "//user:p%40ss@"))
         yield server
@@ -473,7 +473,7 @@ def test_a_read_is_retried_if_a_kept_connection_was_closed(method, status):
 
 def test_an_unreachable_upstream_is_a_502_in_central_s_shape():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and not listening
+        taken.bind(("127.0.0.1", 0))  # but not listening
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         front = Api(upstream=url)
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), f"^the upstream {url} does not answer: .*refused")
@@ -490,7 +490,7 @@ def test_an_upstream_that_hangs_up_is_a_502():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def hang_up():
-            for _ in range(2):  # a read is sent again
+            for _ in range(2):  # a read is retried
                 server.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()

@@ -1,4 +1,4 @@
-"""URLs as Go's net/url parses and writes them, where no test of an endpoint shows it."""
+"""URLs as Go's net/url parses and writes them, beyond the tests of endpoints."""
 
 import pytest
 

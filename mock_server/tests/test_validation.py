@@ -1,4 +1,4 @@
-"""What create, update and test ask of every integration, whatever its type."""
+"""Common validation of create, update and test, for every type."""
 
 import re
 from unittest.mock import patch
@@ -226,7 +226,7 @@ def test_characters_after_an_escape_in_a_host_are_checked():
     assert parsed("http://%C3 x") == ('"http://%C3 x"', 'invalid character " " in host name')
 
 
-# Go's own words for each text (`netip.ParseAddr`).
+# Go's error for each text (`netip.ParseAddr`).
 ADDRESSES = {
     **dict.fromkeys(["0.0.0.0", "10.0.0.9", "100.20.3.0", "255.255.255.255", "::", "::1", "1::", "fe80::1%eth0"]),
     **dict.fromkeys(["1:2:3:4:5:6:7:8", "::2:3:4:5:6:7:8", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4"]),

@@ -1,4 +1,4 @@
-"""The two validators: what the compiled one accepts the explaining one accepts, and no verdict shows a value."""
+"""The two validators: openapi-core accepts what the compiled one accepts, and no violation shows a value."""
 
 import copy
 import json
@@ -66,7 +66,7 @@ PLACES = [tuple(field.name for field in path) for path in fields(CONTRACT.integr
 
 @st.composite
 def nearly_right(draw: st.DrawFn) -> Any:
-    """An integration with up to three places changed: odd values, fields left out, fields made up."""
+    """An integration with up to three changes: odd values, missing fields, invented fields."""
     value = draw(integrations)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from([*PLACES, ("made_up",), ("docker", "made_up")]))
@@ -110,7 +110,7 @@ def test_openapi_core_accepts_answers_that_the_compiled_validator_accepts(value)
 
 
 def test_a_too_lax_validator_is_detected():
-    """The property above can fail: here one validator reads a laxer document than the other."""
+    """The property above can fail: here one validator has a laxer document."""
     lax = copy.deepcopy(dict(CONTRACT.source))
     lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
     value = docker(docker={"made_up": 1})

@@ -1,4 +1,4 @@
-"""What a release of Central has that another has not."""
+"""Differences between releases of Central."""
 
 import re
 
@@ -15,7 +15,7 @@ RELEASES = contracts.load().releases.lines
 
 
 def since(first: str) -> dict[str, bool]:
-    """Return for each release whether it is `first` or came later."""
+    """Return for each release whether it is `first` or later."""
     return {release: RELEASES.index(release) >= RELEASES.index(first) for release in RELEASES}
 
 

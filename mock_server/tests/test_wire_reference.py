@@ -1,4 +1,4 @@
-"""The Python readings of Go's libraries against recordings of the originals (reference/README.md)."""
+"""The Python versions of Go's libraries, compared with recordings of the originals (reference/README.md)."""
 
 import base64
 import json
@@ -100,7 +100,7 @@ def test_texts_are_quoted_as_recorded(question, expected):
 
 
 def test_invalid_json_has_the_recorded_errors():
-    """Go also refuses a value of the wrong type for a struct; that is not a question of syntax."""
+    """Go also refuses values of the wrong type for a struct, but that is not a syntax error."""
     expected = [
         (question, {} if "ok" in output or "cannot unmarshal" in output["error"] else output)
         for question, output in recorded("json")
@@ -171,7 +171,7 @@ FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
 @more_examples(6)
 @given(st.data(), integrations)
 def test_both_decoders_agree_on_any_bytes(data, value):
-    """Bytes are cut out of a good body and others put in; no way of reading fails otherwise."""
+    """Some bytes of a valid body are replaced by others."""
     body = protojson.render(value)
     at = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(at, min(len(body), at + 4)))

@@ -1,4 +1,4 @@
-"""Phrases that cost every reader time stay out of code, messages and docs."""
+"""No code, message or page contains a phrase of docs/words.toml."""
 
 import re
 import subprocess
