@@ -169,7 +169,7 @@ def api() -> Api:
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each `Api` of a test control calls, console and companions."""
+    """Make control calls, console and companions part of each `Api` of a test."""
     monkeypatch.setattr(Api, "pages", True)
 
 
