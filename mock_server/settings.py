@@ -274,6 +274,9 @@ _LONGEST_TTL = 10**9
 _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNORECASE)
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
+_HOST = re.compile(r"[\w.:%-]+")
+_PORTS = {"http": 80, "https": 443}
+"""Ports that browsers leave out of an origin."""
 
 
 def _check_build(folder: Path) -> None:
@@ -297,7 +300,7 @@ def server_url(text: str, *schemes: str) -> SplitResult | None:
     """Return the parts of the URL of a server, or None if it is invalid or has a scheme other than these (if any)."""
     try:
         parts = urlsplit(text)
-        is_usable = bool(parts.scheme and parts.hostname) and parts.port != 0
+        is_usable = bool(parts.scheme and _HOST.fullmatch(parts.hostname or "")) and parts.port != 0
     except ValueError:
         return None
     return parts if is_usable and (not schemes or parts.scheme in schemes) else None
@@ -331,7 +334,11 @@ def _check_origin(origin: str) -> None:
     if origin in ("*", "null"):
         return
     parts = server_url(origin)
-    whole = f"{parts.scheme}://{parts.netloc}".lower() if parts is not None and "@" not in origin else ""
+    whole = ""
+    if parts is not None and parts.hostname and "@" not in origin and origin.isascii():
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+        whole = f"{parts.scheme}://{host}{port}"
     if not whole or whole != origin:
         hint = f"give {whole}" if whole else "give one such as http://localhost:5173, or * for any"
         raise ValueError(f"cors: {without_userinfo(origin)!r} is not an origin as browsers send it; {hint}")

@@ -155,8 +155,8 @@ class Decoding:
         if not query:
             return Filters()
         known = self._parameters(operation)
+        parsed = self.parsed_query(query)
         try:
-            parsed = gourl.parse_query(query, self._most_parameters)
             values = dict(_query_field(key, values, known) for key, values in parsed.items())
         except gourl.UrlError as error:
             raise self.rules.refusal("query-encoding", reason=error) from None
@@ -171,6 +171,17 @@ class Decoding:
         self._unless_strict(found)
         name, cluster = (values.get(each, [""])[0] for each in ("name", "cluster"))
         return Filters(name, cluster, found)
+
+    def parsed_query(self, query: str) -> dict[str, list[str]]:
+        """Return the values of each key of a query.
+
+        Raises:
+            Refusal: the query cannot be decoded.
+        """
+        try:
+            return gourl.parse_query(query, self._most_parameters)
+        except gourl.UrlError as error:
+            raise self.rules.refusal("query-encoding", reason=error) from None
 
     def query_value_once(self, name: str, values: list[str]) -> Refusal:
         """grpc-gateway runtime/query.go."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from mock_server.central.delays import distribution
+from mock_server.central.numbers import whole
 from mock_server.central.registry_outcomes import OUTCOMES, PASSES
 
 _MORE_THAN_A_HOST = re.compile(r"(?:\w+://)?(?:\[(?P<ipv6>[^/\]]*:[^/\]]*)\]|(?P<host>[^/:]+))(?::[0-9]+)?(?:/.*)?")
@@ -94,7 +95,5 @@ def of(values: Mapping[str, Any]) -> RegistryTestRule:
     if missing := [key for key in ("host", "outcome") if not values.get(key)]:
         raise ValueError(f"{missing[0]}: is missing; a rule is such as host=*.example.com outcome=timeout times=2")
     times = values.get("times")
-    if times is not None and not re.fullmatch(r"[0-9]{1,9}", str(times)):
-        raise ValueError(f"times={times}: is not a whole number")
     texts = {key: str(value) for key, value in values.items() if key != "times"}
-    return RegistryTestRule(**texts, times=None if times is None else int(times))
+    return RegistryTestRule(**texts, times=None if times is None else whole("times", times))

@@ -171,7 +171,10 @@ def record(url: str, token_file: Path | None, ca: Path | None, insecure: bool, o
     token = token_in(token_file) if token_file else ""
     try:
         listed = recording.fetched(url, token=token, ca=ca, insecure=insecure)
-        state = recording.recorded(listed, contracts.load(), validator.shared())
+        try:
+            state = recording.recorded(listed, contracts.load(), validator.shared())
+        except states.StateError as error:
+            raise recording.RecordError(f"{url}: {error}") from None
         states.write(output, state)
     except (recording.RecordError, states.StateError, OSError, UnicodeError) as error:
         raise click.ClickException(str(error)) from None

@@ -122,9 +122,9 @@ def token_in(path: Path) -> str:
         click.BadParameter: the file cannot be read, or does not contain a token.
     """
     try:
-        found = path.read_text("utf-8").strip()
-    except (OSError, UnicodeError) as error:
-        raise click.BadParameter(f"{path}: {error}") from None
+        found = path.read_text("utf-8", "replace").strip()
+    except OSError as error:
+        raise click.BadParameter(f"{path}: cannot be read: {error.strerror or error}") from None
     if not is_token(found):
         raise click.BadParameter(f"{path}: does not contain a token: one line of ASCII without spaces")
     return found

@@ -16,6 +16,7 @@ from mock_server.central.delays import drawn
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import BodyTooLongError, Response
+from mock_server.gateway.metadata import seconds_left
 from mock_server.simulation.fault_forms import applied, preferences
 from mock_server.simulation.faults import BODILESS, RULE, Fault, FaultError, RequestFacts
 
@@ -76,7 +77,7 @@ class InjectFaults:
             if fault is None:
                 return proceed(exchange)
             if fault.delay:
-                time.sleep(drawn(fault.delay))
+                time.sleep(_pause(exchange, fault))
             origin = exchange.request.origin
             unable = self.connections.refusal_of_reset(origin) if fault.fault == "reset" else None
             if unable is not None:
@@ -114,7 +115,7 @@ def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
         response = response._replace(status=fault.code, reason="")
     content = _content(exchange, fault)
     if content is not None:
-        response = _with_content(response, *content, is_head=exchange.request.method == "HEAD")
+        response = _with_content(response, *content, is_head=exchange.is_head)
     for name, _ in fault.headers:
         response = response.without_header(name)
     return response._replace(headers=(*response.headers, *fault.headers))
@@ -141,6 +142,13 @@ def _with_content(response: Response, media_type: str, body: bytes, *, is_head: 
     if media_type:
         response = response.with_header("Content-Type", media_type).with_header("Content-Length", str(len(body)))
     return response._replace(body=b"" if is_head else body)
+
+
+def _pause(exchange: Exchange, fault: Fault) -> float:
+    """Return the seconds of a delay; the gateway waits for an operation no longer than its caller."""
+    seconds, request = drawn(fault.delay), exchange.request
+    is_waited_for = fault.refusal() is None and exchange.sandbox.instance.routes.match(request.method, request.path)
+    return min(seconds, seconds_left(exchange)) if is_waited_for else seconds
 
 
 def _preferred(exchange: Exchange, header: str | None) -> Fault | None:

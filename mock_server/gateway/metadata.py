@@ -41,6 +41,15 @@ def annotate(proceed: Proceed) -> Proceed:
     return answer
 
 
+def seconds_left(exchange: Exchange) -> float:
+    """Return the seconds until the caller's time-out; without a valid one there are any number."""
+    try:
+        seconds = _seconds(exchange.request.headers.get("grpc-timeout") or "0S")
+    except Refusal:
+        return math.inf
+    return max(exchange.started + seconds - time.perf_counter(), 0.0)
+
+
 def check_call(exchange: Exchange) -> None:
     """Raise a refusal if gRPC's client does not make the call."""
     headers = exchange.request.headers

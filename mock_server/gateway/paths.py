@@ -7,6 +7,7 @@ import posixpath
 import re
 from urllib.parse import quote as percent_encoded
 
+from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.hosts import OWN
 from mock_server.gateway.messages import NO_BODY, Response
@@ -19,6 +20,9 @@ _SAFE = "/$&+,:;=@!'()*~"
 
 _ROOTS = ("/v1", "/v2")
 """Roots of the APIs; a root redirects to the path with a slash."""
+_GATEWAY = tuple(f"{root}/" for root in _ROOTS)
+_LONGEST_FORM = 10 << 20
+"""Greatest size in bytes of a form that Go reads (net/http parsePostForm)."""
 
 
 def clean_path(proceed: Proceed) -> Proceed:
@@ -64,11 +68,25 @@ def _clean(path: str) -> str:
 
 
 def override_method(exchange: Exchange) -> None:
-    """Change a form POST to the method in its header; its fields become the query."""
+    """Change a form POST to the gateway to the method in its header; its fields become the query.
+
+    A form or a query that cannot be decoded is an early refusal, because Go reads them before the method changes.
+    """
     request = exchange.request
     override = request.headers.get(OVERRIDE)
     if not override or request.method != "POST" or request.headers.get("content-type") != FORM:
         return
-    query = "&".join(part for part in (request.body.read().decode("latin-1"), request.query) if part)
+    if not request.path.startswith(_GATEWAY):
+        return
+    form = request.body.read().decode("latin-1")
+    decoding = exchange.sandbox.central.decoding
+    try:
+        if len(form) > _LONGEST_FORM:
+            raise decoding.rules.refusal("query-encoding", reason="http: POST too large")
+        for each in (form, request.query):
+            decoding.parsed_query(each)
+    except Refusal as refusal:
+        exchange.refusal = exchange.refusal or refusal
+    query = "&".join(part for part in (form, request.query) if part)
     exchange.request = request._replace(method=override.upper(), query=query, body=NO_BODY)
     exchange.body = b""

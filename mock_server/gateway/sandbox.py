@@ -12,7 +12,7 @@ from urllib.parse import quote
 from mock_server.central.errors import Refusal
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.hosts import OWN, is_cross_site
-from mock_server.gateway.messages import Request, Response
+from mock_server.gateway.messages import Request, Response, utf8
 from mock_server.sandboxes.sandboxes import NAME, PREFIX, Sandbox, Sandboxes
 
 if TYPE_CHECKING:
@@ -71,9 +71,9 @@ class ChooseSandbox:
                 )
             name, slash, rest = request.path.removeprefix(PREFIX).partition("/")
             exchange.request = request._replace(path=slash + rest, prefix=request.prefix + PREFIX + name)
-            return self.sandboxes.get(name)
+            return self.sandboxes.get(utf8(name))
         if HEADER in request.headers:
-            return self.sandboxes.get(request.headers[HEADER])
+            return self.sandboxes.get(utf8(request.headers[HEADER]))
         if "cookie" in request.headers and not f"{request.path}/".startswith(CONTROL):
             name = _cookies(request).get(_cookie(request), "")
             if NAME.fullmatch(name):

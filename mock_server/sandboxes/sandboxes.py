@@ -185,7 +185,7 @@ class Sandboxes(Generic[InstanceT]):
                     429,
                     8,
                     f"there are {settings.max_sandboxes} sandboxes, as many as --max-sandboxes allows; "
-                    f"free one with DELETE /__admin/sandboxes/NAME, or choose a shorter --sandbox-ttl",
+                    f"allow more, free one with DELETE /__admin/sandboxes/NAME, or choose a shorter --sandbox-ttl",
                 )
             sandbox = self._sandboxes[name] = self._new(name)
             if len(self._sandboxes) == 1:

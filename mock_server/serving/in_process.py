@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import BufferedIOBase
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from mock_server.central.errors import Refusal
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIApplication, WSGIEnvironment
 
 _SECONDS_FOR_REST = 0.5
 """Seconds that a client has for the next piece of a body that the app does not read."""
@@ -144,6 +145,13 @@ def _bad_chunks(text: str) -> Refusal:
 class _Handler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"  # keeps connections open
     disable_nagle_algorithm = True  # otherwise the body of an answer would wait until the client confirms the head
+
+    def make_environ(self) -> WSGIEnvironment:
+        """Return the WSGI environment, with the bytes of the path and without blanks around the headers, as in Go."""
+        environ = super().make_environ()
+        path = self.path if self.path.startswith("/") else urlsplit(self.path).path
+        environ["PATH_INFO"] = unquote_to_bytes(re.split("[?#]", path)[0].encode("latin-1")).decode("latin-1")
+        return environ | {key: value.strip(" \t") for key, value in environ.items() if key.startswith("HTTP_")}
 
     def run_wsgi(self) -> None:
         """Answer one request."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any, NamedTuple
 
+from mock_server.central.numbers import whole
 from mock_server.simulation.faults import PAIRS, Fault, FaultError, Pairs
 
 _FIELDS = [each.name for each in fields(Fault) if each.init]
@@ -75,9 +76,10 @@ def _filter(name: str, value: Any) -> str:
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,9}", str(value)):
-        raise FaultError(f"{name}={value}: is not a whole number")
-    return int(value)
+    try:
+        return whole(name, value)
+    except ValueError as error:
+        raise FaultError(str(error)) from None
 
 
 def _number(name: str, value: Any) -> float:

@@ -120,13 +120,14 @@ class Fault:
         bodies = [name for name in (*_BODIES, "file") if getattr(self, name)]
         if len(bodies) > 1:
             raise FaultError(f"{' and '.join(bodies)}: an answer has only one body; choose one of them")
-        if bodies and code in BODILESS:
-            raise FaultError(f"{bodies[0]}: an answer with code={code} has no body; leave out one of them")
+        needs_body = bodies or [f"fault={self.fault}"] * (self.fault not in ("", "reset"))
+        if needs_body and code in BODILESS:
+            raise FaultError(f"{needs_body[0]}: an answer with code={code} has no body; leave out one of them")
         if self.json:
             try:
                 json.dumps(json.loads(self.json), allow_nan=False, ensure_ascii=False).encode()
             except (ValueError, RecursionError):
-                hint = "in --fault, put it in single quotes, such as json='{\"a\":1}'"
+                hint = r"""put it in quotes: json='{"a":1}' in --fault, json="{\"a\":1}" in Prefer"""
                 raise FaultError(f"json={self.json}: is not JSON; {hint}") from None
         if self.message and (bodies or not (self.sequence or (code or 0) >= 400)):
             raise FaultError(

@@ -58,8 +58,10 @@ def read(path: Path, contract: Contract, validator: Validator) -> list[Integrati
     """
     try:
         text = path.read_text("utf-8-sig")
-    except (OSError, UnicodeError) as error:
-        raise StateError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror or error}") from None
+    except UnicodeError:
+        raise StateError(f"{path}: is not UTF-8") from None
     try:
         return checked(_parsed(path, text), contract, validator)
     except StateError as error:

@@ -138,6 +138,25 @@ def test_a_form_post_runs_the_method_that_a_header_names(api, rule):
     assert [each["name"] for each in found] == ["Public GCR"]
 
 
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
+@pytest.mark.parametrize(
+    ("query", "form", "text"),
+    [
+        ("", b"a=%zz", 'invalid URL escape "%zz"'),
+        ("", b"a;b", "invalid semicolon separator in query"),
+        ("?b=%", b"a=%zz", 'invalid URL escape "%zz"'),
+        ("?b=%", b"", 'invalid URL escape "%"'),
+        ("", b"a=" + b"x" * (10 << 20), "http: POST too large"),
+    ],
+    ids=["escape", "semicolon", "form first", "query", "size"],
+)
+def test_a_form_is_read_before_its_header_names_another_method(api, method, query, form, text):
+    headers = {"X-HTTP-Method-Override": method, "Content-Type": FORM}
+    assert is_error(api.ask("POST", f"/{ID}{query}", form, headers), 400, 3, text)
+    assert is_error(ask(api.app, "POST", f"/v1/nothing{query}", form, headers), 400, 3, text)
+    assert api.get(ID).status == 200
+
+
 @pytest.mark.parametrize("content_type", ["application/json", f"{FORM}; charset=utf-8", "multipart/form-data", ""])
 def test_only_a_form_post_can_name_another_method(api, content_type):
     headers = {"X-HTTP-Method-Override": "DELETE", "Content-Type": content_type}

@@ -111,6 +111,7 @@ def test_commands_print_the_tables_of_the_contract():
         (("--basic", ":word"), "is not USER:PASSWORD"),
         (("--cors", "localhost:5173"), "http://localhost:5173"),
         (("--cors", "http://localhost:5173/"), "give http://localhost:5173"),
+        (("--upstream", "http://a b"), "--upstream: 'http://a b' is not the URL of a server"),
         (("--upstream", "central.example.com"), "--upstream: 'central.example.com'"),
         (("--host", "192.0.2.1"), "--host: 192.0.2.1 is not an address of this machine; choose one"),
         (("--host", "localhos"), "--host: 'localhos' cannot be resolved; use an address"),
@@ -329,6 +330,23 @@ def test_help_groups_the_options_and_shows_variable_default_and_unit():
 @pytest.mark.parametrize("origin", ["*", "null", "http://localhost:5173", "https://[::1]:8443", "moz-extension://a-b"])
 def test_an_origin_as_browsers_send_it_is_accepted(origin):
     assert Settings(cors=origin).cors == origin
+
+
+@pytest.mark.parametrize(
+    ("origin", "hint"),
+    [
+        ("http://a b", "give one such as"),
+        ("http://a;http://b", "give one such as"),
+        ("https://*.example.com", "give one such as"),
+        ("http://é.example.com", "give one such as"),
+        ("http://x:", "give http://x"),
+        ("http://x:80", "give http://x"),
+        ("https://x:443", "give https://x"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin, hint):
+    with pytest.raises(ValueError, match=f"^cors: '{re.escape(origin)}' is not an origin as browsers send it; {hint}"):
+        Settings(cors=origin)
 
 
 def children(process):

@@ -162,11 +162,33 @@ def test_telemetry_has_no_key(api):
         ("", "invalid component: UNKNOWN: invalid arguments"),
         ("?component=UNKNOWN", "invalid component: UNKNOWN: invalid arguments"),
         ("?component=x", 'parsing field "component": "x" is not a valid value'),
+        ("?component=CENTRAL&component=SCANNER", 'too many values for field "component": CENTRAL, SCANNER'),
+        ("?component=%zz", 'invalid URL escape "%zz"'),
     ],
 )
 def test_the_expiry_is_that_of_a_component(api, query, text):
     answer = get(api, f"/v1/credentialexpiry{query}")
     assert (answer.status, answer.message) == (400, text)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "text"),
+    [
+        ("POST", "/v1/apitokens/generate", b'{"name":', "unexpected EOF"),
+        ("POST", "/v1/apitokens/generate", b'{"name":5}', "proto: (line 1:9): invalid value for string field name: 5"),
+        ("GET", "/v1/credentialexpiry?component=%zz", None, 'invalid URL escape "%zz"'),
+        ("GET", "/v1/credentialexpiry?component=x", None, 'parsing field "component": "x" is not a valid value'),
+    ],
+)
+def test_a_request_is_decoded_before_its_credentials_are_looked_at(guarded, method, path, body, text):
+    answer = ask(guarded.app, method, path, body)
+    assert (answer.status, answer.message) == (400, text)
+
+
+def test_only_the_gateway_lets_a_header_name_another_method(api):
+    headers = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(api.app, "POST", "/api/graphql?opname=healths", b"", headers).status == 200
+    assert ask(api.app, "POST", "/v1/ping", b"", headers).json == {"status": "ok"}
 
 
 def test_an_invalid_session_is_reported_with_two_keys(api):

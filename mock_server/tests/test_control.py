@@ -267,6 +267,26 @@ def test_an_invalid_query_is_refused(api, query):
     assert query.partition("=")[0] in answer.message
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("requests?limit=1.5", "?limit=1.5: is not a whole number"),
+        ("requests?limit=1000000000", "?limit=1000000000: is above 999999999"),
+        ("requests/wait?count=0.5", "?count=0.5: is not a whole number"),
+        ("requests/stream?since=1.5", "?since=1.5: is not a whole number"),
+    ],
+)
+def test_a_count_is_a_whole_number(api, call, told):
+    answer = control(api, "GET", f"/{call}")
+    assert (answer.status, answer.message) == (400, told)
+
+
+def test_a_whole_number_of_json_may_have_a_fraction_of_zero(api):
+    assert control(api, "POST", "/faults", {"code": 503.0, "times": 2.0}).json["code"] == 503
+    rule = {"host": "*", "outcome": "pass", "times": 1.0}
+    assert control(api, "PUT", "/registry-tests", {"rules": [rule]}).json["rules"] == [{**rule, "times": 1}]
+
+
 @pytest.mark.parametrize("query", ["since=-1", "status=teapot", "timeout=61", "count=x"])
 def test_an_invalid_wait_is_refused_and_frees_its_place(query):
     api = Api(fatal_answers=False)

@@ -23,6 +23,7 @@ from werkzeug.serving import make_server
 
 from mock_server.central.delays import drawn
 from mock_server.gateway import faults
+from mock_server.gateway.exchange import Exchange
 from mock_server.gateway.faults import Cut
 from mock_server.gateway.messages import Request, Response
 from mock_server.serving.server import serving
@@ -57,7 +58,7 @@ def test_a_code_is_answered_in_the_error_shape_of_central(api, code, grpc):
 
 
 def test_a_code_replaces_the_reason_of_an_upstream():
-    exchange = SimpleNamespace(request=Request("GET", PATH), rule="")
+    exchange = Exchange(Request("GET", PATH), SimpleNamespace())
     found = faults.shaped(Response(200, reason="Fine"), parse("code=503 execute=true text=x"), exchange)
     assert (found.status, found.reason) == (503, "")
 
@@ -250,15 +251,17 @@ def test_a_preference_comes_before_the_faults():
         ("code=503 time=2", "times"),
         ("PostImageIntegration code", "KEY=VALUE"),
         ("code=503 times=0", "above 0"),
-        ("code=503 every=x", "whole number"),
+        ("code=503 every=x", "every=x: is not a whole number"),
+        ("code=503 times=1000000000", "times=1000000000: is above 999999999"),
         ("name='x code=503", "quot"),
         ("code=100", "between 200 and 599"),
         ("code=503 code=500", "code is given twice"),
         ("code=503 match-path=x", "did you mean match-"),
         ("code=503 retries=2", "did you mean times"),
-        ("code=503 json={x}", "is not JSON; in --fault, put it in single quotes"),
+        ("code=503 json={x}", r"""is not JSON; put it in quotes: json='{"a":1}' in --fault, json=.* in Prefer"""),
         ("code=503 html=x text=y", "html and text: an answer has only one body"),
         ("code=204 html=x", "no body"),
+        ("code=204 fault=garbage", "fault=garbage: an answer with code=204 has no body; leave out one of them"),
         ("message=x delay=1", "it needs a code of 400 or more"),
         ("code=503 message=x html=y", "no body"),
         ("code=503 file=/no/such/file", "file=/no/such/file: No such file"),

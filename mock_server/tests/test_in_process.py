@@ -1,6 +1,7 @@
 """The server of `serving`: connections stay open, unless the end of a request is unknown."""
 
 import http.client
+import json
 import socket
 import struct
 from collections.abc import Iterator
@@ -45,6 +46,45 @@ def test_a_connection_stays_open(connection: http.client.HTTPConnection) -> None
     asked = (("GET", PATH, b""), ("POST", PATH, b"{}"), ("HEAD", PATH, b""), ("GET", "/v1/nothing", b""))
     assert [ask(connection, method, path, body=body) for method, path, body in asked] == [200, 400, 501, 404]
     assert connection.sock is before
+
+
+@pytest.mark.parametrize("fault", ["", "code=503", 'code=503,json="{}"'])
+def test_the_answer_to_a_form_that_overrides_its_method_with_head_has_a_body(
+    connection: http.client.HTTPConnection, fault: str
+) -> None:
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "X-HTTP-Method-Override": "HEAD", "Prefer": fault}
+    connection.request("POST", f"{PATH}/x", "a=b", headers)
+    answer = connection.getresponse()
+    assert (answer.status, len(answer.read())) == (503 if fault else 501, int(answer.headers["Content-Length"]))
+    assert answer.headers["Content-Length"] != "0"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("/%ff", r'image integration "\xff" not found'),
+        ("/\xc3\xa9", 'image integration "é" not found'),
+        ("/%C3%A9", 'image integration "é" not found'),
+        ("/a%3Fb?c", 'image integration "a?b" not found'),
+        ("/a%2523", 'image integration "a%23" not found'),
+    ],
+)
+def test_the_bytes_of_a_path_arrive(mock: MockServer, path: str, told: str) -> None:
+    body = '{"name":"x","categories":[0]}'
+    address = urlsplit(mock.url)
+    for begin in ("", "http://a"):
+        with socket.create_connection((address.hostname, address.port), timeout=5) as raw:
+            head = f"PUT {begin}{PATH}{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
+            raw.sendall(f"{head}Connection: close\r\n\r\n{body}".encode("latin-1"))
+            with raw.makefile("rb") as answer:
+                assert json.loads(answer.read().partition(b"\r\n\r\n")[2])["message"] == f"{told}: not found"
+
+
+def test_blanks_around_a_header_do_not_count() -> None:
+    with serving(Settings(auth=True)) as mock, closing(http.client.HTTPConnection(urlsplit(mock.url).netloc)) as sent:
+        sent.request("GET", PATH, headers={"Authorization": "Basic "})
+        assert b"basic" not in sent.getresponse().read()
+        assert ask(sent, "GET", PATH, headers={"Authorization": "Bearer mock-admin-token \t"}) == 200
 
 
 @pytest.mark.parametrize("more", [{}, {"encode_chunked": True, "headers": {"Transfer-Encoding": "chunked"}}])

@@ -1,9 +1,11 @@
 """Headers that grpc-gateway converts to metadata and deadlines."""
 
 import base64
+from types import SimpleNamespace
 
 import pytest
 
+from mock_server.gateway import faults
 from mock_server.tests.conftest import Api, ask, docker
 
 ADMIN = "Bearer mock-admin-token"
@@ -25,6 +27,25 @@ def test_a_caller_within_its_deadline_is_answered(api, timeout):
 def test_a_delay_counts_towards_the_deadline():
     answer = Api().ask("GET", "", headers={"Grpc-Timeout": "20m", "Prefer": "delay=0.1"})
     assert answer.status == 504
+
+
+@pytest.mark.parametrize(
+    ("path", "timeout", "prefer", "is_cut"),
+    [
+        ("/v1/imageintegrations", "20m", "delay=60", True),
+        ("/v1/imageintegrations", "-1S", "delay=60", True),
+        ("/v1/imageintegrations", "0S", "delay=60", False),
+        ("/v1/imageintegrations", "x", "delay=60", False),
+        ("/v1/imageintegrations", "20m", "delay=60, code=503", False),
+        ("/v1/nothing", "20m", "delay=60", False),
+    ],
+)
+def test_a_delay_ends_with_the_time_of_a_caller_who_waits_for_the_gateway(monkeypatch, path, timeout, prefer, is_cut):
+    pauses = []
+    monkeypatch.setattr(faults, "time", SimpleNamespace(sleep=pauses.append))
+    ask(Api().app, "GET", path, headers={"Grpc-Timeout": timeout, "Prefer": prefer})
+    [pause] = pauses
+    assert pause <= 0.02 if is_cut else pause == 60
 
 
 @pytest.mark.parametrize("timeout", ["abc", "5", "S", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])

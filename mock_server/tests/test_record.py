@@ -89,8 +89,8 @@ def test_the_error_for_an_untrusted_certificate_names_the_options(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    [*(b"[" * depth + b"]" * depth for depth in (100, 900, 200_000)), b'"\\ud800"', b"NaN", b"9" * 5000],
-    ids=["100", "900", "200000", "surrogate", "nan", "digits"],
+    [*(b"[" * depth + b"]" * depth for depth in (100, 900, 200_000)), b'"\\ud800"', b"NaN", b"9" * 5000, b"5"],
+    ids=["100", "900", "200000", "surrogate", "nan", "digits", "number"],
 )
 def test_json_that_is_not_a_list_of_integrations_is_one_clear_line(tmp_path, name):
     body = b'{"integrations":[{"name":' + name + b"}]}"
@@ -102,11 +102,12 @@ def test_json_that_is_not_a_list_of_integrations_is_one_clear_line(tmp_path, nam
     server = make_server("127.0.0.1", 0, central)
     thread = threading.Thread(target=server.handle_request)
     thread.start()
-    result = run("record", f"http://127.0.0.1:{server.port}", "-o", str(tmp_path / "state.json"))
+    url = f"http://127.0.0.1:{server.port}"
+    result = run("record", url, "-o", str(tmp_path / "state.json"))
     thread.join()
     server.server_close()
     assert result.exit_code == 1
-    assert result.output.startswith("Error: ")
+    assert result.output.startswith(f"Error: {url}: ")
     assert "Traceback" not in result.output
     assert "codec" not in result.output
     assert result.output.count("\n") == 1

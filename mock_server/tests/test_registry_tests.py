@@ -275,6 +275,7 @@ def test_health_uses_up_no_rule():
         ("host=x outcome=pass reason=y", "^x=pass: a passing test has no reason; choose another outcome$"),
         ("host=x outcome=timeout times=0", "^times=0: is not a number above 0$"),
         ("host=x outcome=timeout times=y", "^times=y: is not a whole number$"),
+        ("host=x outcome=timeout times=1000000000", "^times=1000000000: is above 999999999$"),
         ("host=x outcome=timeout delay=y", r"LOW\.\.HIGH"),
         ("host=x outcome=timeout time=1", "^time: is not one of host, outcome, reason, times, delay"),
         ("host=x 'outcome=y", "quotation"),

@@ -42,6 +42,11 @@ def test_a_path_prefix_is_the_base_url_of_a_sandbox(api):
     assert "mine" not in names(in_sandbox(api, "team-1"))
 
 
+def test_a_wrong_name_is_shown_as_it_was_sent(api):
+    answer = ask(api.app, "GET", f"/__sandbox/%C3%A9%F0%9F%98%80{PATH}")
+    assert (answer.status, answer.message.partition(" ")[0]) == (400, "'é😀'")
+
+
 @pytest.mark.heavy
 def test_a_thousand_sandboxes_at_once_do_not_mix():
     """The steps of all sandboxes run in random order, from many threads."""

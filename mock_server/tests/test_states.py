@@ -165,7 +165,11 @@ def test_a_byte_order_mark_is_not_part_of_a_state(tmp_path, api):
     assert read(file, api.central.contract, api.central.validator) == []
 
 
-def test_bytes_that_are_no_text_are_reported():
+def test_bytes_that_are_no_text_are_reported(tmp_path, api):
+    file = tmp_path / "state.json"
+    file.write_bytes(b'"\xff"')
+    with pytest.raises(StateError, match=rf"^{file}: is not UTF-8$"):
+        read(file, api.central.contract, api.central.validator)
     with pytest.raises(StateError, match=r"^is not UTF-8$"):
         states.read_json(b'"\xff"')
 

@@ -69,14 +69,21 @@ _NAMESPACE = uuid.UUID("5f0a2f7e-6c0f-4d0c-9d0e-7a1c3b9f2e11")
 
 
 class Visit(NamedTuple):
-    """A request to a companion: the caller's permission, the raw query, the body."""
+    """A request to a companion: the caller's permission, the raw query, the body, and what `Decode` made of them."""
 
     permission: str
     query: str
     body: bytes
+    sent: Any
 
 
 Answer = Callable[[Central, Visit], Any]
+Decode = Callable[[Central, str, bytes], Any]
+"""Decodes the query or the body of a request, which the gateway does before it looks at the credentials."""
+
+
+def _undecoded(_central: Central, _query: str, _body: bytes) -> Any:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,7 @@ class Companion:
     answer: Answer
     """Returns the body of the answer, or None for an empty one."""
     status: int = 200
+    decode: Decode = _undecoded
 
     @property
     def method(self) -> str:
@@ -117,11 +125,12 @@ class Companion:
         Raises:
             Refusal: the caller has no permission, or the request is invalid.
         """
+        sent = self.decode(central, query, body)
         try:
             permission = self._permission_of(central, authorization or "")
         except Refusal as refusal:
             raise refusal if self.gateway else replace(refusal, form="text") from None
-        return self.answer(central, Visit(permission, query, body))
+        return self.answer(central, Visit(permission, query, body, sent))
 
     def _permission_of(self, central: Central, authorization: str) -> str:
         auth = central.auth
@@ -170,12 +179,14 @@ UI_REFERENCE = "UI: Help, API Reference"
 SCRIPTS = "scripts, Ansible"
 
 
-def companion(id: str, needed_by: str, access: str, *, status: int = 200) -> Callable[[Answer], Answer]:
+def companion(
+    id: str, needed_by: str, access: str, *, status: int = 200, decode: Decode = _undecoded
+) -> Callable[[Answer], Answer]:
     """Return a decorator that registers a function as the companion `id`; its docstring describes the answer."""
 
     def register(function: Answer) -> Answer:
         gives = (function.__doc__ or "").partition("\n")[0]
-        COMPANIONS.append(Companion(id, needed_by, access, gives, function, status))
+        COMPANIONS.append(Companion(id, needed_by, access, gives, function, status, decode))
         return function
 
     return register
@@ -212,6 +223,10 @@ GENERATE = _message(
 """Bodies of central/authprovider/service and central/apitoken/service (proto/api/v1)."""
 
 
+def _body(message: Message) -> Decode:
+    return lambda central, _query, body: central.decoding.decoder.decode(message, body)
+
+
 @companion("GET /v1/login/authproviders", UI_LOGIN, ANYONE)
 def login_providers(_central: Central, _visit: Visit) -> Any:
     """The only login provider: user name and password."""
@@ -219,10 +234,10 @@ def login_providers(_central: Central, _visit: Visit) -> Any:
     return {"authProviders": [{**provider, "loginUrl": f"/sso/login/{PROVIDER}"}]}
 
 
-@companion("POST /v1/authProviders/exchangeToken", UI_LOGIN, ANYONE)
+@companion("POST /v1/authProviders/exchangeToken", UI_LOGIN, ANYONE, decode=_body(EXCHANGE))
 def exchange_token(central: Central, visit: Visit) -> Any:
     """A token for the basic credentials of the settings, or for any without `--auth`; otherwise 403."""
-    sent = central.decoding.decoder.decode(EXCHANGE, visit.body)
+    sent = visit.sent
     if sent["type"] != "basic":
         raise _invalid(f"invalid auth provider type {quote(sent['type'])}")
     provider, _, client_state = sent["state"].partition(":")
@@ -237,10 +252,10 @@ def exchange_token(central: Central, visit: Visit) -> Any:
     return {"token": central.auth.credentials.admin_token, "clientState": client_state, "test": False, "user": None}
 
 
-@companion("POST /v1/apitokens/generate", SCRIPTS, WRITER)
+@companion("POST /v1/apitokens/generate", SCRIPTS, WRITER, decode=_body(GENERATE))
 def generate_token(central: Central, visit: Visit) -> Any:
     """The token from the settings with the strongest permission of the roles; it does not expire."""
-    sent = central.decoding.decoder.decode(GENERATE, visit.body)
+    sent = visit.sent
     if not sent["name"]:
         raise _invalid("token name cannot be empty")
     if sent["role"] and sent["roles"]:
@@ -397,15 +412,21 @@ fixed("GET /v1/telemetry/config", UI, KNOWN, {"userId": "", "endpoint": "", "sto
 _COMPONENTS = ("CENTRAL", "SCANNER", "SCANNER_V4", "CENTRAL_DB")
 
 
-@companion("GET /v1/credentialexpiry", UI, KNOWN)
+def _component(central: Central, query: str, _body: bytes) -> str:
+    values = central.decoding.parsed_query(query).get("component", ["UNKNOWN"])
+    if len(values) > 1:
+        raise central.decoding.query_value_once("component", values)
+    if values[0] not in ("UNKNOWN", *_COMPONENTS):
+        text = f'parsing field "component": {quote(values[0])} is not a valid value'
+        raise Refusal("companion-request", 400, 3, text)
+    return values[0]
+
+
+@companion("GET /v1/credentialexpiry", UI, KNOWN, decode=_component)
 def credential_expiry(_central: Central, visit: Visit) -> Any:
     """For a component, a time in the far future; otherwise the UI would show a banner on every page."""
-    component = parse_qs(visit.query).get("component", ["UNKNOWN"])[0]
-    if component == "UNKNOWN":
+    if visit.sent == "UNKNOWN":
         raise _invalid("invalid component: UNKNOWN")
-    if component not in _COMPONENTS:
-        text = f'parsing field "component": {quote(component)} is not a valid value'
-        raise Refusal("companion-request", 400, 3, text)
     return {"expiry": "2099-12-31T00:00:00Z"}
 
 

@@ -19,6 +19,7 @@ from flask import Blueprint, Request, Response, request
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal, Rules
 from mock_server.central.integration import Integration
+from mock_server.central.numbers import whole
 from mock_server.central.registry_outcomes import OUTCOMES
 from mock_server.central.registry_test_rules import of as registry_test_rule
 from mock_server.contract import yaml_files
@@ -192,7 +193,7 @@ class Control:
     def _shown_requests(self, sandbox: AnySandbox) -> list[Json]:
         journal = _journal(sandbox)
         found = journal.found(self._filter())
-        limit = int(_number("limit", len(found)))
+        limit = _whole("limit", len(found))
         return [journal.shown(each) for each in found[max(len(found) - limit, 0) :]]
 
     def _filter(self) -> Filter:
@@ -207,8 +208,8 @@ class Control:
         return {"count": len(_journal(sandbox).found(self._filter()))}
 
     def wait_for_requests(self, sandbox: AnySandbox) -> Json:
-        journal, wanted = _journal(sandbox), int(_number("count", 1))
-        timeout = _number("timeout", 5, most=LONGEST_WAIT)
+        journal, wanted = _journal(sandbox), _whole("count", 1)
+        timeout = _seconds("timeout", 5, LONGEST_WAIT)
         self._wait_or_refuse()
         try:
             found = journal.wait(self._filter(), wanted, timeout)
@@ -220,7 +221,7 @@ class Control:
 
     def stream_requests(self, sandbox: AnySandbox) -> Response:
         journal = _journal(sandbox)
-        since = int(_number("since", 0))
+        since = _whole("since", 0)
         last = request.headers.get("Last-Event-ID", "")
         if _NUMBER.fullmatch(last):
             since = int(last)
@@ -408,13 +409,19 @@ def _update(central: Central, sent: Json) -> tuple[Integration, bool]:
     return found["config"], found["updatePassword"]
 
 
-def _number(name: str, default: float, most: float = float("inf")) -> float:
+def _whole(name: str, default: int) -> int:
+    try:
+        return whole(f"?{name}", request.args.get(name, default))
+    except ValueError as error:
+        raise refuse(400, str(error)) from None
+
+
+def _seconds(name: str, default: float, most: float) -> float:
     text = request.args.get(name)
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or float(text) > most:
-        bound = "" if most == float("inf") else f" up to {most:g}"
-        raise refuse(400, f"?{name}={text}: is not a number{bound}")
+        raise refuse(400, f"?{name}={text}: is not a number up to {most:g}")
     return float(text)
 
 

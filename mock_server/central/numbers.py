@@ -1,0 +1,22 @@
+"""Whole numbers in settings, control calls and headers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+MOST = 999_999_999
+
+
+def whole(name: str, value: Any) -> int:
+    """Return a whole number: of a text its digits, of JSON also a float such as 5.0.
+
+    Raises:
+        ValueError: it is none, or too large.
+    """
+    text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
+    if re.fullmatch("[0-9]+", text) is None:
+        raise ValueError(f"{name}={value}: is not a whole number")
+    if len(text) > len(str(MOST)):
+        raise ValueError(f"{name}={value}: is above {MOST}")
+    return int(text)
