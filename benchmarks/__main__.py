@@ -54,7 +54,7 @@ def guard() -> int:
 
 
 def verdict(text: str, bound: str, kept: bool) -> bool:
-    """Tell a ratio, and give whether it is out of bounds."""
+    """Print a ratio, and return whether it is out of bounds."""
     print(f"{'ok  ' if kept else 'FAIL'} {text} ({bound})", flush=True)
     return not kept
 

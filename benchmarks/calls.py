@@ -1,7 +1,7 @@
-"""How many of our own functions one create calls: the length of its way through the house, in process.
+"""Count how many functions of the mock one create calls, in process.
 
-Counted are calls of functions in `mock_server`, methods and comprehensions included, for one create through the WSGI
-callable, warm, with its test skipped. `--show` prints the way, `--most N` ends with 1 where there are more.
+It counts calls of functions in `mock_server`, including methods and comprehensions, for one warm create through the
+WSGI callable with its test skipped. `--show` prints the calls; `--most N` exits with 1 if there are more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _WARM_UP = 5
 
 
 class Call(NamedTuple):
-    """One call: how deep in the others, the module and the function."""
+    """One call: its depth, module and function."""
 
     depth: int
     module: str

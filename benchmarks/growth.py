@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
     found = measured(chosen.rounds)
-    text = told(found)
+    text = report(found)
     print(text)
     if chosen.write:
         write("growth", text)
@@ -88,8 +88,8 @@ def sent(numbers: Iterator[int]) -> Iterator[bytes]:
         yield from load.creates(1, number)
 
 
-def told(found: dict[str, dict[int, float]]) -> str:
-    """Write the table and the goals."""
+def report(found: dict[str, dict[int, float]]) -> str:
+    """Return the table and the goals."""
     rows: list[Sequence[str]] = []
     goals = []
     for what in ("create", "get", "get by name"):

@@ -47,7 +47,7 @@ def main() -> int:
                 samples.setdefault(what, []).append(value)
             server.reset()
     found = {what: statistics.median(each) for what, each in samples.items()}
-    text = told(found)
+    text = report(found)
     print(text)
     if chosen.write:
         write("harness", text)
@@ -94,8 +94,8 @@ def fixture_seconds(folder: Path, count: int) -> float:
     return took
 
 
-def told(found: dict[str, float]) -> str:
-    """Write the goals beside what was measured."""
+def report(found: dict[str, float]) -> str:
+    """Return the goals next to the measurements."""
     share, fixtures = (found[each] / found[CLIENT] for each in (ONE, "fixtures"))
     scaled, far = found[TWO] / found[ONE], found[FAR_FOUR] / found[FAR_ONE]
     return kept(

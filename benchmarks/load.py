@@ -12,7 +12,7 @@ CONNECTIONS = 8
 
 
 class LoadError(Exception):
-    """A server answered something else than success."""
+    """A server did not answer with success."""
 
 
 def request(method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
@@ -55,7 +55,7 @@ class _Connection:
         return self.socket.fileno()
 
     def answer(self) -> bytes | None:
-        """Read what has come; give the body of the answer once it is whole."""
+        """Read the available bytes; return the body of the answer once it is complete."""
         read = self.socket.recv(1 << 20)
         if not read:
             raise LoadError("the server closed the connection")
@@ -75,7 +75,7 @@ def _length(head: bytes) -> int:
 
 
 def run(port: int, requests: Iterable[bytes], connections: int = CONNECTIONS) -> float:
-    """Send requests, `connections` of them at once, and give the seconds until all are answered."""
+    """Send requests over concurrent connections; return the seconds until all are answered."""
     waiting = iter(requests)
     started = time.perf_counter()
     with selectors.DefaultSelector() as selector:
@@ -100,7 +100,7 @@ def run(port: int, requests: Iterable[bytes], connections: int = CONNECTIONS) ->
 
 
 def once(port: int, sent: bytes) -> bytes:
-    """Send one request and give the body of its answer."""
+    """Send one request and return the body of its answer."""
     connection = _Connection(port)
     try:
         connection.socket.sendall(sent)

@@ -96,7 +96,7 @@ class Mutant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the tests of a file do without a mutant."""
+    """The results of a test file without a mutant."""
 
     seconds: float
     tests: Mapping[str, float]
@@ -186,7 +186,7 @@ class First:
 
 
 class Watch:
-    """Notes what each test costs, and which lines it runs."""
+    """Records the CPU time and the lines of each test."""
 
     def __init__(self, lines: coverage.Coverage) -> None:
         self._coverage = lines
@@ -209,7 +209,7 @@ def run(file: Path, plugin: object, *, servers: bool) -> int:
 
 
 def in_fork(work: Callable[[], int], seconds: float) -> int:
-    """Do some work in a fork, for so much CPU time and ten times as much in all; give how it ended."""
+    """Do some work in a fork, limited to this CPU time and ten times the wall-clock time; return how it ended."""
     pid = os.fork()
     if pid:
         try:
@@ -235,7 +235,7 @@ def in_fork(work: Callable[[], int], seconds: float) -> int:
 
 
 def watched(file: Path) -> Run | None:
-    """Run a test file as the code is; None if it has no fast tests."""
+    """Run a test file against the unchanged code; return None if it has no fast tests."""
     with tempfile.TemporaryDirectory() as folder:
         kept = Path(folder, "run")
 
@@ -262,7 +262,7 @@ RUNS: dict[Path, Run] = {}
 
 
 def killer(mutant: Mutant) -> Path | None:
-    """Return the test file that kills a mutant; none for those that somebody has judged."""
+    """Return the test file that kills a mutant, or None; judged mutants are not run."""
     servers = mutant.path.stem.startswith("redis")
     ranked = []
     if (mutant.function, mutant.change) in judged():
@@ -290,7 +290,7 @@ def killer(mutant: Mutant) -> Path | None:
 
 @cache
 def judged() -> set[tuple[str, str]]:
-    """Return the functions and changes that somebody has looked at."""
+    """Return the functions and changes of the judged survivors."""
     entries = tomllib.loads(JUDGED.read_text("utf-8"))["survivor"]
     return {(each["function"], each["change"].strip()) for each in entries}
 
@@ -300,7 +300,7 @@ def share(drawn: int, survived: int) -> str:
 
 
 def rows(sample: Sequence[Mutant], survivors: Sequence[Mutant]) -> Iterator[tuple[str, str, str, str]]:
-    """Tell how many of each package were drawn and killed."""
+    """Return the numbers of drawn and killed mutants of each package."""
     drawn, left = ([package_of(each.path) for each in mutants] for mutants in (sample, survivors))
     for package in PACKAGES:
         made, survived = drawn.count(package), left.count(package)

@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent.parent / "docs/reference/measurements.md"
 
 
 class Goal(NamedTuple):
-    """What was to be reached, what was measured, and whether that is enough."""
+    """A goal, the measurement, and whether it is reached."""
 
     goal: str
     measured: str
@@ -20,25 +20,25 @@ class Goal(NamedTuple):
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Write a Markdown table: a column of texts, then figures."""
+    """Return a Markdown table: a column of texts, then figures."""
     lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def kept(goals: Iterable[Goal]) -> str:
-    """Write goals beside what was measured."""
+    """Return goals next to the measurements."""
     return table(
         ("goal", "measured", ""), [(each.goal, each.measured, "yes" if each.reached else "**no**") for each in goals]
     )
 
 
 def stamp(command: str) -> str:
-    """Say what was measured, and by what; the tests hold it to the version."""
+    """Return the stamp with version and command, which the tests check."""
     return f"Measured with mock-central {version('mock-central')}: `{command}`.\n"
 
 
 def write(name: str, text: str, *, page: Path | None = None, command: str = "") -> None:
-    """Put a text between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of a page, and its stamp."""
+    """Write a text and its stamp between ``<!-- measured: NAME -->`` and ``<!-- end -->`` of a page."""
     page = page or PAGE
     block = re.compile(rf"(<!-- measured: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     made = stamp(command or f"python -m benchmarks.{name.replace('-', '_')}")

@@ -73,7 +73,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(name: str, command: Sequence[str], ready: str) -> Iterator[Process]:
-    """Run a command until the block ends.
+    """Run a command while the block runs.
 
     ``PORT`` in it is put in place; `ready` is a path that answers 200. What it prints goes to a file, as it does
     where a server is left to run.

@@ -27,7 +27,7 @@ PAUSE = 0.3
 
 
 class _Upstream(BaseHTTPRequestHandler):
-    """A Central that costs nothing: one list, a stream in two pieces, and a place for long bodies."""
+    """A minimal upstream: one list, a stream in two pieces, and a path for long bodies."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True

@@ -33,7 +33,7 @@ SUPPORTED = {
 
 
 class MissingError(Exception):
-    """The peers cannot be had here; the text says why."""
+    """The peers cannot be installed; the text says why."""
 
 
 def peers(folder: Path) -> dict[str, list[str]]:

@@ -32,7 +32,7 @@ Samples = dict[str, dict[str, list[float]]]
 
 
 class Bound(NamedTuple):
-    """What the ratio of the mock's rate to another server's has to be."""
+    """The required ratio of the mock's rate to another server's."""
 
     server: str
     least: float
@@ -65,7 +65,7 @@ def main() -> int:
             commands = {each: commands[each] for each in (MOCK, *chosen.only)}
         samples = measured(commands, chosen.rounds, folder)
     found = {name: {what: statistics.median(each) for what, each in by.items()} for name, by in samples.items()}
-    text = told(found) + missing
+    text = report(found) + missing
     print(text)
     if chosen.write:
         write("side-by-side", text)
@@ -105,7 +105,7 @@ def measure(server: Process) -> Iterator[tuple[str, float]]:
 
 
 def rate(server: Process, requests: Iterable[bytes], seconds: float) -> float:
-    """Load a server until it has used so many CPU seconds; give requests for each of them."""
+    """Load a server until it has used this many CPU seconds; return its requests per CPU second."""
     before, sent = server.cpu(), 0
 
     def until_used() -> Iterator[bytes]:
@@ -123,8 +123,8 @@ def rate(server: Process, requests: Iterable[bytes], seconds: float) -> float:
     return sent / max(server.cpu() - before, 0.01)
 
 
-def told(found: Mapping[str, Mapping[str, float]]) -> str:
-    """Write the tables: the rates, and the goals beside what came out."""
+def report(found: Mapping[str, Mapping[str, float]]) -> str:
+    """Return the tables: the rates, and the goals next to the measurements."""
     mock = found[MOCK]
     rows = []
     for name, by in found.items():

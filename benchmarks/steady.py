@@ -35,18 +35,18 @@ CUT = "cut"
 
 
 class WrongError(Exception):
-    """The mock answered otherwise than it had to."""
+    """The mock gave a wrong answer."""
 
 
 class Sample(NamedTuple):
-    """What the server holds at one moment."""
+    """The memory and open files of the server at one moment."""
 
     mebibytes: float
     files: int
 
 
 class Client:
-    """One client with a sandbox of its own, and what it knows to be stored there."""
+    """One client with its own sandbox, and the integrations that it stored there."""
 
     def __init__(self, port: int, number: int, rng: random.Random) -> None:
         self.port = port
@@ -60,7 +60,7 @@ class Client:
         self.switch_scenario()
 
     def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int | str, Any]:
-        """Send a request; give the status, or that the connection was cut, and what came."""
+        """Send a request; return the status, or that the connection was cut, and the body."""
         sent = None if body is None else json.dumps(body)
         everything = {**self.headers, **headers, "Content-Type": "application/json"}
         try:
@@ -76,7 +76,7 @@ class Client:
             return answer.status, None
 
     def expect(self, status: int | str, method: str, path: str, body: object = None, **headers: str) -> Any:
-        """Send a request whose answer is known to have this status.
+        """Send a request whose answer must have this status.
 
         Raises:
             WrongError: it has another.
@@ -89,7 +89,7 @@ class Client:
     # -- what a client does -----------------------------------------------------------------------
 
     def step(self) -> None:
-        """Do one thing, drawn at random."""
+        """Do one random action."""
         doing = self.rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         doing(self)
         self.counts[doing.__name__] += 1
@@ -104,7 +104,7 @@ class Client:
         return None
 
     def create_twice(self) -> None:
-        """A name is given once."""
+        """Create a name twice; the second create is refused."""
         if self.known:
             taken = self.rng.choice(list(self.known.values()))
             self.expect(400, "POST", LIST, integration(0) | {"name": taken})
@@ -152,14 +152,14 @@ class Client:
             self.same(value, None)
 
     def fault(self) -> None:
-        """The next request is refused, and only that."""
+        """Inject a fault that refuses only the next request."""
         self.expect(200, "POST", "/__admin/faults", {"code": 429, "times": 1})
         self.expect(429, "GET", LIST)
         self.expect(200, "DELETE", "/__admin/faults")
         self.list()
 
     def mutant(self) -> None:
-        """While a mutant is applied a name can be given twice, and then no more."""
+        """Apply a mutant that accepts a name twice, and remove it."""
         self.create()
         self.expect(200, "PUT", "/__admin/mutants", {"mutants": ["name-unique"]})
         taken = next(iter(self.known.values()))
@@ -172,7 +172,7 @@ class Client:
         scenario = self.rng.choice(["empty", "fresh", "one-of-each", "many:30"])
         self.expect(200, "PUT", "/__admin/scenario", {"scenario": scenario})
         found = self.expect(200, "GET", LIST)["integrations"]
-        # Scanner V4's cannot be deleted, nor another made of it.
+        # Scanner V4 can neither be deleted nor change its type.
         self.known = {each["id"]: each["name"] for each in found}
         if any(each["type"] == "scannerv4" for each in found):
             self.expect(200, "PUT", "/__admin/scenario", {"scenario": "empty"})
@@ -186,7 +186,7 @@ class Client:
         self.connection.close()
 
     def same(self, got: object, known: object) -> None:
-        """Check that something is as it has to be.
+        """Check that two values are equal.
 
         Raises:
             WrongError: it is not.
@@ -221,7 +221,7 @@ def main() -> int:
     parser.add_argument("--mutant", default="", help="apply this mutant from the start: the run has to notice it")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reference/measurements.md")
     chosen = parser.parse_args()
-    # A short journal is soon as long as it gets.
+    # A short journal is soon full.
     options = ["--journal", "100", *(["--mutant", chosen.mutant] if chosen.mutant else [])]
     with serving(QUIET, [*SUPPORTED[QUIET], *options], LIST) as server:
         samples, counts, wrong = run(server, chosen.minutes * 60, chosen.seed)
@@ -244,7 +244,7 @@ def main() -> int:
 
 
 def run(server: Process, seconds: float, seed: int) -> tuple[list[Sample], Counter[str], list[str]]:
-    """Load a server; give samples of what it held, what was done, and what was wrong."""
+    """Load a server; return samples, the numbers of actions, and errors."""
     until = time.monotonic() + seconds
     clients = [Client(server.port, number, random.Random(f"{seed} {number}")) for number in range(CLIENTS)]
     wrong: list[str] = []
@@ -253,7 +253,7 @@ def run(server: Process, seconds: float, seed: int) -> tuple[list[Sample], Count
         try:
             while time.monotonic() < until and not wrong:
                 client.step()
-        except Exception as error:  # noqa: BLE001  # told with the others
+        except Exception as error:  # noqa: BLE001  # reported with the others
             wrong.append(f"{type(error).__name__}: {error}")
         finally:
             client.connection.close()

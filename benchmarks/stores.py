@@ -68,10 +68,10 @@ def steps(ask: Ask, other: Ask) -> dict[str, Callable[[], object]]:
 
 
 def seconds(step: Callable[[], object]) -> float:
-    """Time one step; one that tells its time itself is believed."""
+    """Time one step, unless it returns its own time."""
     started = time.perf_counter()
-    told = step()
-    return told if isinstance(told, float) else time.perf_counter() - started
+    measured = step()
+    return measured if isinstance(measured, float) else time.perf_counter() - started
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
-"""Rewrite the tables of the docs that the contract, the commands or the checks already hold.
+"""Rewrite the tables of the docs from the contract, the commands and the checks.
 
-A table stands between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test sees that they are true.
+A table is between ``<!-- begin: NAME -->`` and ``<!-- end -->``. A test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _BLOCK = re.compile(r"(<!-- begin: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    """Write a Markdown table."""
+    """Return a Markdown table."""
     lines = [header, tuple("---" for _ in header), *rows]
     return "".join(f"| {' | '.join(_cell(cell) for cell in line)} |\n" for line in lines)
 
@@ -67,8 +67,8 @@ def rules() -> str:
 
 
 def _texts(rule: contracts.RuleHistory) -> str:
-    told = (_code(each.text) + ("" if each.releases.everywhere else f" ({each.releases})") for each in rule.texts)
-    return "; ".join(told)
+    texts = (_code(each.text) + ("" if each.releases.everywhere else f" ({each.releases})") for each in rule.texts)
+    return "; ".join(texts)
 
 
 def releases() -> str:
@@ -222,7 +222,7 @@ def control_parameters() -> str:
 
 
 def control_bodies() -> str:
-    """Every member of the bodies of the control calls, those of a fault apart."""
+    """Every member of the bodies of the control calls, except those of a fault."""
     rows = []
     for path, item in control.document()["paths"].items():
         for method, entry in item.items():
@@ -244,7 +244,7 @@ def _members(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, str]
 
 
 def python_api() -> str:
-    """The names for Python, with what their docstrings say."""
+    """The public Python names with their docstrings."""
     from mock_server.pytest_plugin import mock_central, mock_central_module, mock_central_session, mock_central_settings
     from mock_server.serving.server import MockServer, Requests, serving
     from mock_server.settings import Settings
@@ -307,13 +307,13 @@ def _doc(thing: Any) -> str:
 
 
 def _first(thing: Any) -> str:
-    """Return the first line of a docstring, and what it raises."""
+    """Return the first line of a docstring, and the exceptions."""
     first, _, more = _doc(inspect.unwrap(thing) if callable(thing) else thing).partition("\n\n")
     return " ".join((first, *re.findall(r"^Raises .*", more, re.MULTILINE)))
 
 
 def fidelity() -> str:
-    """What holds the mock to the original, and how often."""
+    """The sources that the mock is compared with, and how many items each has."""
     sources = (
         ("answers of a running Central, as deployed", ("data/observed",), "facts", "observed"),
         (
@@ -346,13 +346,13 @@ def fidelity() -> str:
 
 
 def companions() -> str:
-    """Every path beside the API."""
+    """Every path outside of the API."""
     rows = [(_code(each.id), each.needed_by, each.access, each.gives) for each in COMPANIONS]
     return table(("request", "needed by", "access with `--auth`", "answer"), rows)
 
 
 def roles() -> str:
-    """Which token stands for which of Central's roles."""
+    """The token for each of Central's roles."""
     options = {WRITE: "--admin-token", READ: "--read-only-token", NOTHING: "--no-access-token"}
     rows = [
         (", ".join(role for role, has in ROLES.items() if has == permission), _code(option))
@@ -392,7 +392,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 
 def generated(text: str) -> str:
-    """Return a text with its tables made anew."""
+    """Return a text with its tables regenerated."""
     return _BLOCK.sub(lambda match: f"{match[1]}{TABLES[match[2]]()}{match[3]}", text)
 
 

@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 # Central's own texts, and a list that scripts write.
 NO_PROSE = {"docs/reference/rules.md", "docs/reference/checks.md"}
 OFF = [
-    "typography.symbols.curly_quotes",  # straight quotes are what readers paste
+    "typography.symbols.curly_quotes",  # readers paste straight quotes
     "typography.symbols.ellipsis",  # three dots are what commands and GitHub's parameters show
-    "typography.symbols.sentence_spacing",  # code that stands out of the way leaves blanks
+    "typography.symbols.sentence_spacing",  # removed code leaves blanks
 ]
 _CODE = re.compile(
     r"^```.*?^```$"  # a block
@@ -32,12 +32,12 @@ _CODE = re.compile(
 
 
 def prose(text: str) -> str:
-    """Return the page with everything but its prose blotted out, at the same places."""
+    """Return the page with blanks for everything but prose, so that places stay."""
     return _CODE.sub(lambda match: re.sub(r"[^\n]", "§", match[0]), text)
 
 
 def findings(name: str, text: str, words: dict[str, str]) -> Iterator[tuple[int, str]]:
-    """Find the lines that proselint or a word of ours complains of."""
+    """Return the findings of proselint and of the word list."""
     config = {**DEFAULT, "checks": dict.fromkeys(OFF, False) | DEFAULT["checks"]}  # the first name that fits counts
     file = LintFile(name, prose(text))
     for result, (line, _) in file.lint(config):
@@ -51,7 +51,7 @@ def findings(name: str, text: str, words: dict[str, str]) -> Iterator[tuple[int,
 
 
 def main() -> int:
-    """Print what is wrong; end with 1 if anything is."""
+    """Print the findings; exit with 1 if there are any."""
     CheckRegistry().register_many(__register__)
     words = tomllib.loads((ROOT / "docs/words.toml").read_text("utf-8"))
     words = words["everywhere"] | words["pages"]

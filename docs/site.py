@@ -1,4 +1,4 @@
-"""Gather the pages of the site in build/pages: docs/, and the pages at the top that readers also meet on the code host.
+"""Gather the pages of the site in build/pages: docs/, and the pages at the top of the repository.
 
 There is one text of each page. A link to a file that is no page leads to the code host if GITHUB_REPOSITORY names the
 repository, as it does in a workflow, and is plain text otherwise.
@@ -28,14 +28,14 @@ _LINK = re.compile(
 
 
 def place(file: str) -> str | None:
-    """Return where the site has a file of the repository, or None if it is no part of the site."""
+    """Return the place of a file of the repository on the site, or None if the site does not have it."""
     if file.startswith("docs/") and not file.startswith("docs/theme/") and file.endswith(SHOWN):
         return file.removeprefix("docs/")
     return TOP.get(file)
 
 
 def link(target: str, page: str) -> str | None:
-    """Return what a link of a page in the repository is on the site, or None if it leads nowhere there."""
+    """Return the target of a link on the site, or None if the site does not have it."""
     path, mark, anchor = target.partition("#")
     if not path or ":" in path:
         return target
@@ -49,7 +49,7 @@ def link(target: str, page: str) -> str | None:
 
 
 def text(page: str) -> str:
-    """Return the text of a page with links as the site has them."""
+    """Return the text of a page with the links of the site."""
 
     def replaced(match: re.Match[str]) -> str:
         target = link(match["target"] or match["value"], page)
@@ -64,7 +64,7 @@ def text(page: str) -> str:
 
 
 def gather() -> None:
-    """Write the pages, and copy what they show."""
+    """Write the pages, and copy their pictures."""
     shutil.rmtree(PAGES, ignore_errors=True)
     sources = [
         *TOP,
@@ -81,7 +81,7 @@ def gather() -> None:
 
 
 def not_in_the_navigation() -> list[str]:
-    """Return the pages that nobody finds: zensical does not look for them."""
+    """Return the pages that are missing in the navigation; zensical does not report them."""
     _, _, navigation = (ROOT / "mkdocs.yml").read_text("utf-8").partition("\nnav:\n")
     listed = re.findall(r"^ +- (?:[^:\n]+: )?(\S+\.md)$", navigation, re.MULTILINE)
     return sorted({page.relative_to(PAGES).as_posix() for page in PAGES.rglob("*.md")} - {*listed})

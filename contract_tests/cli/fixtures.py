@@ -21,6 +21,7 @@ from click.core import ParameterSource
 from contract_tests.cli.interruption import interruptible
 from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import printable
+from contract_tests.fixtures.formats import FILES, FOLDERS, write
 from contract_tests.runner.arguments import ACCESS, access_options, options_of, state_option
 from mock_server.cli.release import RELEASE, newest
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from contract_tests.fixtures.generate import Wish
     from contract_tests.fixtures.record import Fixture
 
-_FORMATS = ("jsonl", "json", "typescript", "msw", "postman", "curl", "http", "har", "wiremock", "go")
-_FOLDERS = ("json", "msw", "wiremock", "go")
-"""Formats of several files."""
 _MODES = {
     "everything": {"output", "seed", "as_deployed"},
     "coverage": {"mutants"},
@@ -90,7 +88,7 @@ Examples:
 @click.option("--seed", type=int, default=0, help="Seed of the generated values.")
 @click.option("--minimal", "form", flag_value="minimal", help="Send only the fields that Central requires.")
 @click.option("--full", "form", flag_value="full", help="Send every field.")
-@click.option("--format", "formats", type=click.Choice(_FORMATS), multiple=True,
+@click.option("--format", "formats", type=click.Choice(list(FILES)), multiple=True,
               help="Format to write; can be repeated  [default: jsonl]")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
 @click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
@@ -144,7 +142,7 @@ def fixtures(
     if everything:
         _write_whole_set(wish, output)
         return
-    if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in _FOLDERS):
+    if output is None and not coverage and not listed and (len({*formats}) > 1 or formats[0] in FOLDERS):
         raise click.UsageError(
             f"--format {' --format '.join(formats)}: this writes several files; give their folder with -o DIR"
         )
@@ -435,10 +433,8 @@ def _write_whole_set(wish: Wish, output: Path | None) -> None:
 
 
 def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
-    from contract_tests.fixtures.formats import write
-
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is not None and (formats[0] in _FOLDERS or len(texts) > 1 or output.is_dir()):
+    if output is not None and (formats[0] in FOLDERS or len(texts) > 1 or output.is_dir()):
         _write_files(texts, output)
     else:
         _write_text("".join(texts.values()), output)

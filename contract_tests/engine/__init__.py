@@ -1,1 +1,1 @@
-"""engine."""
+"""All access to the target: write guard, budget, retries, recording, and Central's operations."""

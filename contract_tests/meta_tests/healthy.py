@@ -75,8 +75,8 @@ def main(quick: int, usual: int, deep: int, *, first: int, processes: int, secon
                 report = report_on(settings, roles=ROLES[: next(tokens)], profile=profile, seed=seed)
                 found = alarms(report, manner)
                 wrong += bool(found)
-                told = f"{profile} {manner} seed {seed}: {report.requests} requests in {report.seconds:.1f} s"
-                click.echo("\n  ".join([told, *found]))
+                summary = f"{profile} {manner} seed {seed}: {report.requests} requests in {report.seconds:.1f} s"
+                click.echo("\n  ".join([summary, *found]))
     click.echo(f"{wrong} runs with a false alarm.")
     sys.exit(1 if wrong else 0)
 

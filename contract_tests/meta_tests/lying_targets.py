@@ -148,9 +148,9 @@ class Target:
         if asked.is_create and answer.status == 200 and (id := json.loads(answer.body).get("id")):
             self.of_harness[id] = None
         if self.requests > self.since and self.draw.randrange(self.often) == 0:
-            told = self.lie(self, asked, answer)
-            self.lies += told is not answer
-            return told
+            lied = self.lie(self, asked, answer)
+            self.lies += lied is not answer
+            return lied
         return answer
 
     def _see_to_write(self, asked: Asked) -> None:

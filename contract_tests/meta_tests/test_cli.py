@@ -255,7 +255,7 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "body", "told"),
+    ("status", "headers", "body", "hint"),
     [
         (200, {"Content-Type": "text/html"}, b"<!doctype html>Welcome", "answered 200 with text/html"),
         (302, {"Location": "https://login.example.com/"}, b"", "answered 302 to https://login.example.com/"),
@@ -263,14 +263,14 @@ def answering(status: int, headers: dict[str, str], body: bytes) -> Iterator[str
     ids=["a page", "a login"],
 )
 def test_hint_asks_whether_the_target_is_a_central(
-    tmp_path: Path, reports: dict[str, Path], status: int, headers: dict[str, str], body: bytes, told: str
+    tmp_path: Path, reports: dict[str, Path], status: int, headers: dict[str, str], body: bytes, hint: str
 ) -> None:
     with answering(status, headers, body) as url:
         result = check(url, tmp_path, reports, *CHECKS, "--only", "list")
     assert result.exit_code == 1
     for text in (result.output, reports["markdown"].read_text("utf-8"), reports["html"].read_text("utf-8")):
         assert f"Is {url} a Central?" in text
-        assert told in text
+        assert hint in text
 
 
 def test_progress_is_logged_from_time_to_time(
@@ -294,10 +294,10 @@ def test_progress_does_not_count_known_differences_as_failed(
 
 
 @pytest.mark.parametrize(
-    ("also", "told"), [(0, "it is"), (1, "it is (and 1 more time)"), (9, "it is (and 9 more times)")]
+    ("also", "expected"), [(0, "it is"), (1, "it is (and 1 more time)"), (9, "it is (and 9 more times)")]
 )
-def test_repetitions_of_a_failure_are_counted_in_english(also: int, told: str) -> None:
-    assert what(Failure("list", "it is", also=also)) == told
+def test_repetitions_of_a_failure_are_counted_in_english(also: int, expected: str) -> None:
+    assert what(Failure("list", "it is", also=also)) == expected
 
 
 def test_fixed_known_differences_are_one_line(tmp_path: Path, reports: dict[str, Path]) -> None:
@@ -368,9 +368,9 @@ def test_interrupted_run_cleans_up_and_reports(tmp_path: Path, sent: signal.Sign
         for _ in range(3):  # as `timeout` does, which sends it to the process and to its group
             process.send_signal(sent)
             time.sleep(0.05)
-        told = process.communicate(timeout=120)[0]
+        output = process.communicate(timeout=120)[0]
         assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sent]
-        assert f"Incomplete: {sent.name} ended the run." in told
+        assert f"Incomplete: {sent.name} ended the run." in output
         texts = {each: (tmp_path / each).read_text("utf-8") for each in ("r.json", "r.xml", "r.md", "r.html")}
         assert all(f"{sent.name} ended the run" in text for text in texts.values())
         value = json.loads(texts["r.json"])

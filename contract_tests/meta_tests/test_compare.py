@@ -145,9 +145,9 @@ def test_single_404_is_a_single_difference(tmp_path: Path) -> None:
 def test_common_difference_does_not_misalign_requests(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = CliRunner().invoke(main, ["compare", "mock", other.url, "--state-dir", str(tmp_path)])
-    told = [line for line in result.output.splitlines() if line.startswith(("DIFFERS", "APART"))]
+    differences = [line for line in result.output.splitlines() if line.startswith(("DIFFERS", "APART"))]
     assert result.exit_code == 1
-    assert len(told) <= 3, told
+    assert len(differences) <= 3, differences
 
 
 def created(number: int, id: str, name: str) -> Exchange:

@@ -633,9 +633,9 @@ def test_reports_contain_every_difference(tmp_path: Path) -> None:
     assert "differ: 1 breaking, 2 harmless; not specified by the document: 1." in ran.output
     assert "StorageImageIntegration.name" not in ran.output
     assert "StorageImageIntegration.name" in CliRunner().invoke(main, [*words, "--all"]).output
-    told = json.loads((tmp_path / "json").read_text())
-    assert (told["breaking"], told["harmless"], told["unsaid"], told["status"]) == (1, 2, 1, 1)
-    assert [each["kind"] for each in told["differences"]] == ["new", "new", "changed", "unsaid"]
+    report = json.loads((tmp_path / "json").read_text())
+    assert (report["breaking"], report["harmless"], report["unsaid"], report["status"]) == (1, 2, 1, 1)
+    assert [each["kind"] for each in report["differences"]] == ["new", "new", "changed", "unsaid"]
     suite = ET.parse(tmp_path / "junit").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("5", "1")
     shown = (tmp_path / "markdown").read_text()

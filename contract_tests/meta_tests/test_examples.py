@@ -58,8 +58,8 @@ def test_another_process_replays_found_examples_first(
             capture_output=True, timeout=120, check=False,
         )  # fmt: skip
     second = json.loads(report.read_text())
-    told = {each["check"]: each["failures"] for each in second["results"] if each["outcome"] == FAILED}
-    assert [each["check"] for each in told[check]] == [failure.check for failure in first.failures]
+    failures = {each["check"]: each["failures"] for each in second["results"] if each["outcome"] == FAILED}
+    assert [each["check"] for each in failures[check]] == [failure.check for failure in first.failures]
     assert second["requests"] < first.requests  # nothing had to be drawn, nor made smaller
 
 

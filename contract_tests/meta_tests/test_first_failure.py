@@ -21,7 +21,7 @@ FIRST = {
     "delete-another": "delete-answer",
     "create-every-third-lost": "read-after-create",
     "create-answer-unnamed": "create-answer",
-    "code-is-status": "error-shape",
+    "get-missing-code-404": "error-shape",
     "error-code-text": "error-shape",
     "error-shape": "error-shape",
     "errors-one-key": "error-shape",

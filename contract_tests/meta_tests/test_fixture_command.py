@@ -1,4 +1,4 @@
-"""The command `central-contract fixtures`: finding one, and being told what is wrong."""
+"""The command `central-contract fixtures`: selection, errors, and how it writes files."""
 
 import hashlib
 import json

@@ -97,8 +97,8 @@ def test_check_ends_in_time_without_secrets_and_with_little_memory(evil: str, cr
         if path.exists():
             see_harmless(path.read_text("utf-8"), kind)
     if (tmp_path / "report.markdown").exists():
-        told = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", (tmp_path / "report.markdown").read_text("utf-8"))
-        assert not re.search(r"<script|<img|\]\(https|\*\*bold", told)
+        prose = re.sub(r"(?ms)^(`{3,})\w*$.*?^\1$", "", (tmp_path / "report.markdown").read_text("utf-8"))
+        assert not re.search(r"<script|<img|\]\(https|\*\*bold", prose)
     if (tmp_path / "report.html").exists():
         assert not re.search(r"<script>alert|<img src", (tmp_path / "report.html").read_text("utf-8"))
 
@@ -191,7 +191,7 @@ def test_own_credentials_in_an_answer_are_a_leak(tmp_path: Path) -> None:
     ("header", "found", "kept"),
     [
         ("Bearer abcdef123", ["abcdef123", "ABCDEF123", "YWJjZGVmMTIz"], ["abcdef12"]),
-        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short to be told from chance
+        ("Bearer abc", ["Bearer abc"], ["abc", "abcd-abc"]),  # too short: it may occur by chance
         ("Basic dXNlcjpwYXNzd29yZA==", ["dXNlcjpwYXNzd29yZA==", "user:password"], ["password", "user"]),
         ("Basic dXNlcjpzM2NyZXQtcHc=", ["s3cret-pw", "user:s3cret-pw"], ["user"]),
         (None, [], ["anything"]),

@@ -76,7 +76,7 @@ def test_foreign_id_in_a_create_answer_fails_its_own_check(tmp_path: Path) -> No
     assert {each.check for each in report.failures} == {OWN_ID}
     (failure,) = report.failures
     assert failure.exchanges[-1].method == "POST"
-    assert report.requests < 120  # nothing more is created where nothing can be told apart
+    assert report.requests < 120  # the run stops to create when ownership is unclear
 
 
 def lists_under_swapped_ids(_target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
@@ -94,9 +94,9 @@ def test_failure_found_for_another_check_is_reported_in_detail(tmp_path: Path) -
     target = Target(lists_under_swapped_ids, user=False)
     with answering(target) as url:
         report = Run(Options(url=url, profile="quick", seed=4, state_dir=tmp_path))()
-    (told,) = detailed(report)
-    assert told.check == "list-item-equals-read"
-    assert told.failures[0].exchanges
+    (result,) = detailed(report)
+    assert result.check == "list-item-equals-read"
+    assert result.failures[0].exchanges
     assert not target.damage()
 
 
@@ -222,8 +222,8 @@ def test_damaged_ledger_is_read_as_far_as_possible(mock: MockServer, tmp_path: P
 
 def test_unreadable_ledger_is_named(mock: MockServer, tmp_path: Path) -> None:
     (tmp_path / "folder.ledger").mkdir()
-    code, told = clean(mock.url, tmp_path)
-    assert (code, "folder.ledger" in told, "--state-dir" in told) == (2, True, True), told
+    code, output = clean(mock.url, tmp_path)
+    assert (code, "folder.ledger" in output, "--state-dir" in output) == (2, True, True), output
 
 
 def test_full_disk_ends_a_run_with_one_line(mock: MockServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,18 +252,18 @@ def test_leftovers_without_a_ledger_are_listed_and_deleted_on_request(mock: Mock
     mine = "central-contract-mine"  # a user's, of no run
     names = [f"central-contract-{run}-create-1" for run in (OLD, new_run_id(), "ci7")]
     created(mock.url, *names, mine)
-    code, told = clean(mock.url, tmp_path)
+    code, output = clean(mock.url, tmp_path)
     assert code == 0
-    assert all(name in told for name in names)
-    assert "days old" in told
-    assert " min old" in told
-    assert "unknown age" in told
-    assert mine not in told
-    assert "--orphans" in told
+    assert all(name in output for name in names)
+    assert "days old" in output
+    assert " min old" in output
+    assert "unknown age" in output
+    assert mine not in output
+    assert "--orphans" in output
     assert clean(mock.url, tmp_path, "--orphans", answer="n\n")[0] == 1
     assert names_at(mock.url) >= {*names, mine}
-    code, told = clean(mock.url, tmp_path, "--orphans", answer="y\n")
-    assert (code, "Leftovers deleted: 1." in told) == (0, True), told
+    code, output = clean(mock.url, tmp_path, "--orphans", answer="y\n")
+    assert (code, "Leftovers deleted: 1." in output) == (0, True), output
     assert names_at(mock.url) >= {*names[1:], mine}
     assert names[0] not in names_at(mock.url)
     assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
@@ -275,8 +275,8 @@ def test_leftovers_are_found_under_another_url_of_the_target(mock: MockServer, t
     name = f"central-contract-{OLD}-create-1"
     Ledger(tmp_path, OLD, mock.url.replace("127.0.0.1", "localhost")).close(keep=True)
     created(mock.url, name)
-    code, told = clean(mock.url, tmp_path)
-    assert (code, name in told) == (0, True), told
+    code, output = clean(mock.url, tmp_path)
+    assert (code, name in output) == (0, True), output
     assert clean(mock.url, tmp_path, "--orphans", "--yes")[0] == 0
     assert name not in names_at(mock.url)
     assert [path.stem for path in tmp_path.glob("*.ledger")] == [OLD]  # it may have more at its own URL

@@ -124,8 +124,8 @@ with serving(Settings(central_version=sys.argv[1])) as mock:
     ],
 )
 def test_harness_distinguishes_the_releases(copy: ProjectCopy, plays: str, expected: str, named: list[str]) -> None:
-    told = copy.run("-c", _MOCK, plays, expected, status=1)
-    assert [each for each in named if not re.search(each, told)] == [], told
+    output = copy.run("-c", _MOCK, plays, expected, status=1)
+    assert [each for each in named if not re.search(each, output)] == [], output
 
 
 @pytest.mark.slow

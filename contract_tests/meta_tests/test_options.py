@@ -163,21 +163,21 @@ def test_unusable_client_certificate_is_named(tmp_path: Path, authority: Authori
 
 
 @pytest.mark.parametrize(
-    ("name", "days", "told"),
+    ("name", "days", "text"),
     [
         ("127.0.0.1", -1, "renew its certificate"),
         ("central.example.com", 30, "is for another host"),
     ],
 )
 def test_wrong_certificate_gives_no_advice_to_trust_its_authority(
-    tmp_path: Path, authority: Authority, name: str, days: int, told: str
+    tmp_path: Path, authority: Authority, name: str, days: int, text: str
 ) -> None:
     until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     context = authority.server(name, not_before=until - dt.timedelta(days=60), not_after=until)
     with before("https://127.0.0.1:{port}", context) as (url, _):
         result = check(tmp_path, url, "--ca-file", str(authority.file))
     assert result.exit_code == 2
-    assert told in result.output
+    assert text in result.output
     assert "--ca-file" not in result.output.splitlines()[-1]
 
 
@@ -264,7 +264,7 @@ def test_config_file_supports_url_and_reports(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("quik = true", "unknown key 'quik'; did you mean quick?"),
         ("time-buget = '5m'", "did you mean time-budget or"),
@@ -280,10 +280,10 @@ def test_config_file_supports_url_and_reports(tmp_path: Path) -> None:
         ("quick = ", "Invalid value"),
     ],
 )
-def test_error_in_a_config_file_names_the_key(tmp_path: Path, text: str, told: str) -> None:
+def test_error_in_a_config_file_names_the_key(tmp_path: Path, text: str, message: str) -> None:
     result = CliRunner().invoke(main, ["check", "--config", config(tmp_path, text)])
     assert result.exit_code == 2
-    assert told in re.sub(r"\s+", " ", result.output), result.output
+    assert message in re.sub(r"\s+", " ", result.output), result.output
 
 
 # -- a server that dies ------------------------------------------------------------------------------
@@ -295,9 +295,9 @@ def test_dying_server_is_reported_in_one_failure(tmp_path: Path) -> None:
     with serving(Settings()) as mock, dying(mock.url, after=80) as url:
         result = CliRunner().invoke(main, [words[0], url, *words[1:]])
     assert result.exit_code == 1, result.output
-    told = [line for line in result.output.splitlines() if line.startswith("FAILED")]
-    assert len(told) == 1, told
-    assert told[0].startswith("FAILED every-request-answered")
+    failed = [line for line in result.output.splitlines() if line.startswith("FAILED")]
+    assert len(failed) == 1, failed
+    assert failed[0].startswith("FAILED every-request-answered")
     assert re.search(r"a request got no complete answer \(and [3-5] more times\)", result.output)
     assert "Incomplete: " in result.output
     assert "the target no longer answers (6 requests without an answer)" in result.output

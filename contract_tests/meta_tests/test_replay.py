@@ -163,9 +163,9 @@ def test_difference_is_reported_once(tmp_path: Path) -> None:
     with serving(Settings(mutants=("get-missing-400",))) as other:
         result = run("compare", "mock", other.url, "--state-dir", str(tmp_path))
     assert result.exit_code == 1, result.output
-    told = [line for line in result.output.splitlines() if line.startswith("DIFFERS")]
-    assert told
-    assert all("GET /v1/imageintegrations/" in line for line in told), told
+    differences = [line for line in result.output.splitlines() if line.startswith("DIFFERS")]
+    assert differences
+    assert all("GET /v1/imageintegrations/" in line for line in differences), differences
     assert '+   "status": 400' in result.output
 
 

@@ -20,8 +20,8 @@ COLLECTION = "/v1/imageintegrations"
 def complete_fixtures(copy: ProjectCopy) -> None:
     """Check that generated fixtures would cover everything."""
     copy.run("-m", "contract_tests", "fixtures", "--all", "-o", "made")
-    told = copy.run("-m", "contract_tests", "fixtures", "--coverage", "made")
-    assert "not covered" not in told
+    output = copy.run("-m", "contract_tests", "fixtures", "--coverage", "made")
+    assert "not covered" not in output
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +83,9 @@ def name_forbidden(central: Central) -> None:
 @pytest.mark.heavy
 @pytest.mark.parametrize(("release", "number"), [("4.11", 124), ("5.0", 126)])
 def test_rule_is_checked_only_in_its_releases(with_rule: ProjectCopy, release: str, number: int) -> None:
-    told = with_rule.check("--central-version", release)
-    assert f"of {number} rules" in told
-    assert ("does not have this rule: google-not-created, name-forbidden" in told) == (release == "4.11")
+    output = with_rule.check("--central-version", release)
+    assert f"of {number} rules" in output
+    assert ("does not have this rule: google-not-created, name-forbidden" in output) == (release == "4.11")
 
 
 @pytest.mark.slow

@@ -892,9 +892,9 @@ def _live(line: str, folder: Path) -> None:
     """Run the proxy, read the list through it, and stop it as CI services do."""
     process = subprocess.Popen(shlex.split(line), cwd=folder, env=_env(), stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    told = re.search(r"Listening on (\S+),", process.stderr.readline())
-    assert told is not None
-    url = told[1]
+    listening = re.search(r"Listening on (\S+),", process.stderr.readline())
+    assert listening is not None
+    url = listening[1]
     assert requests.get(url + PATH, timeout=10).status_code == 200
     time.sleep(0.1)
     process.send_signal(signal.SIGTERM)

@@ -232,13 +232,13 @@ def test_static_site_does_not_pass(tmp_path: Path) -> None:
 
 @pytest.mark.served
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "text"),
     [((), "Central 4.11.2, reported by the target"), (("--central-version", "4.10.0"), "Central 4.10.0, given")],
 )
-def test_release_is_reported_or_given(tmp_path: Path, words: tuple[str, ...], told: str) -> None:
+def test_release_is_reported_or_given(tmp_path: Path, words: tuple[str, ...], text: str) -> None:
     with serving(Settings(central_version="4.11")) as mock:
         done = Checked(tmp_path, mock.url, "--quick", "--only", "list", *words)
-    assert told in done.verdict[-1]
+    assert text in done.verdict[-1]
 
 
 @pytest.mark.served
@@ -289,10 +289,10 @@ def test_three_failures_are_detailed_and_the_rest_grouped(tmp_path: Path) -> Non
         done = Checked(tmp_path, mock.url, "--quick")
     failed = [each["check"] for each in done.json["results"] if each["outcome"] == "failed"]
     assert set(SEVERAL) <= set(failed)
-    told = re.findall(r"^FAILED ([a-z0-9-]+): ", done.output, re.MULTILINE)
+    named = re.findall(r"^FAILED ([a-z0-9-]+): ", done.output, re.MULTILINE)
     groups = re.findall(r"^FAILED \d+ more checks?: .*: (.*)$", done.output, re.MULTILINE)
-    assert 1 <= len(told) <= 3
-    assert sorted([*told, *(check for group in groups for check in group.split(", "))]) == sorted(failed)
+    assert 1 <= len(named) <= 3
+    assert sorted([*named, *(check for group in groups for check in group.split(", "))]) == sorted(failed)
     assert len(done.output) < 15_000
     assert done.texts["markdown"].count("\n### ") <= 3 + 4
 

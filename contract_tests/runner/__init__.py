@@ -1,1 +1,1 @@
-"""runner."""
+"""A run: the order of the checks, clean-up, verdict, known differences, replay."""

@@ -34,7 +34,7 @@ class Rendering:
         """Render an integration for reads, with masked credentials."""
         shown = self.credentials_masked(integration)
         if not self.validator.accepts(self.integration, shown, answer=True):
-            self._is_no(self.integration)
+            self._report_mismatch(self.integration)
         return protojson.render(shown)
 
     def create_answer(self, created: Integration, stored_answer: bytes, stored: Integration) -> bytes:
@@ -42,7 +42,7 @@ class Rendering:
         if not self.in_clear:
             return stored_answer if created is stored else self.read_answer(created)
         if not self.validator.accepts(self.integration, created, answer=True):
-            self._is_no(self.integration)
+            self._report_mismatch(self.integration)
         return protojson.render(created)
 
     def error_answer(self, refusal: Refusal) -> bytes:
@@ -51,10 +51,10 @@ class Rendering:
             return f"{refusal.message}\n".encode()
         body = refusal.body()
         if refusal.form == "status" and not self.validator.accepts("GooglerpcStatus", body, answer=True):
-            self._is_no("GooglerpcStatus")
+            self._report_mismatch("GooglerpcStatus")
         return protojson.render(body)
 
-    def _is_no(self, schema: str) -> None:
+    def _report_mismatch(self, schema: str) -> None:
         self.answer_broken([Violation("$", f"does not match {schema}")])
 
     def answer_broken(self, violations: list[Violation]) -> None:

@@ -44,7 +44,7 @@ class Validation:
         found = (
             self.endpoint(integration),
             self.category_required(integration),
-            self.ecr_iam_managed(integration) if self.managed else None,
+            self.ecr_iam_managed(integration),
             # Central does not look up an empty name.
             self.name_required(integration) or self.name_unique(integration),
         )

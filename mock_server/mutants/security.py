@@ -354,7 +354,7 @@ def any_bearer(mock: Instance, original: Original, token: str) -> Any:
 _security("any-password", "Accepts any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
 
 
-@_security("identity-before-lookup", "Reports a missing id before it authenticates the caller", auth=True)
+@_security("identity-before-lookup", "Reports an unknown id before it authenticates the caller", auth=True)
 @answering(GET, DELETE)
 def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:
     central, id = exchange.sandbox.central, exchange.id

@@ -327,7 +327,7 @@ def update_another(mock: Instance, original: Original, sent: Integration, *, upd
     original(sent, update_password=update_password)
     ids = list(store._by_id)
     at = ids.index(sent["id"]) - 1 if sent["id"] in ids else 0
-    if at >= len(store._first_state) and (found := store.get(ids[at])):
+    if at >= len(store._initial_state) and (found := store.get(ids[at])):
         store.put({**found.integration, "clusterId": sent["clusterId"] + "-changed"})
 
 
@@ -410,12 +410,12 @@ _state("test-ignores-skip", "A test with skipTestIntegration tests nothing")(
     around, "central.service._failed_test", lambda failed, sent: None if sent["skipTestIntegration"] else failed(sent)
 )
 _state(
-    "put-creates",
+    "put-missing-200",
     "PUT of an unknown id answers 200 and stores nothing",
     "update-missing",
     also=("odd-ids-written", "texts-in-refusals"),
 )(suppress_rule, "central.service.update", "update-missing")
-_state("test-needs-no-id", "test/updated of an unknown id passes", "update-missing")(
+_state("test-missing-200", "test/updated of an unknown id passes", "update-missing")(
     suppress_rule, "central.service.test", "update-missing"
 )
 
@@ -450,7 +450,7 @@ def delete_another(mock: Instance, original: Original, id: str) -> None:
     ids = list(store._by_id)
     original(id)
     at = ids.index(id) - 1
-    if at >= len(store._first_state):
+    if at >= len(store._initial_state):
         store.remove(ids[at])
 
 

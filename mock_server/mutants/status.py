@@ -66,12 +66,12 @@ _status("errors-200", "Errors have status 200", "error-shape")(
 
 
 for _name, _rule, _summary, _changes in (
-    ("get-missing-500", "get-missing", "GET of a missing id answers 500", {"status": 500, "code": 13}),
-    ("get-missing-400", "get-missing", "GET of a missing id answers 400", {"status": 400, "code": 3}),
-    ("get-missing-204", "get-missing", "GET of a missing id answers 204", {"status": 204, "body": b""}),
-    ("get-missing-null", "get-missing", "GET of a missing id answers with null", {"status": 200, "body": b"null"}),
-    ("put-missing-500", "update-missing", "PUT of a missing id answers 500", {"status": 500, "code": 13}),
-    ("delete-missing-410", "delete-missing", "DELETE of a missing id answers 410", {"status": 410}),
+    ("get-missing-500", "get-missing", "GET of an unknown id answers 500", {"status": 500, "code": 13}),
+    ("get-missing-400", "get-missing", "GET of an unknown id answers 400", {"status": 400, "code": 3}),
+    ("get-missing-204", "get-missing", "GET of an unknown id answers 204", {"status": 204, "body": b""}),
+    ("get-missing-null", "get-missing", "GET of an unknown id answers with null", {"status": 200, "body": b"null"}),
+    ("put-missing-500", "update-missing", "PUT of an unknown id answers 500", {"status": 500, "code": 13}),
+    ("delete-missing-410", "delete-missing", "DELETE of an unknown id answers 410", {"status": 410}),
     ("name-taken-409", "name-unique", "A taken name answers 409", {"status": 409, "code": 6}),
     ("name-taken-500", "name-unique", "A taken name answers 500", {"status": 500, "code": 13}),
     ("no-category-422", "category-required", "A missing category answers 422", {"status": 422}),
@@ -82,14 +82,16 @@ for _name, _rule, _summary, _changes in (
     ("wrong-method-404", "method-not-allowed", "A wrong method answers 404", {"status": 404, "code": 5}),
     ("not-built-400", "docker-config-required", "A docker client that cannot be built answers 400", {"status": 400}),
     ("endpoint-403", "endpoint-not-local", "A loopback endpoint answers 403", {"status": 403, "code": 7}),
-    ("code-zero", "name-required", "The code of a missing name is 0", {"code": 0}),
-    ("code-unknown", "reconcile-needs-config", "The code of a refused update is 2", {"code": 2}),
-    ("text-other", "delete-missing", "DELETE of a missing id answers with another message", {"message": "not found"}),
+    ("name-missing-code-0", "name-required", "The error for a missing name has code 0", {"code": 0}),
+    ("reconcile-code-2", "reconcile-needs-config", "The error for a missing config has code 2", {"code": 2}),
+    ("delete-missing-text", "delete-missing", "DELETE of an unknown id has another message", {"message": "not found"}),
 ):  # fmt: skip
     _status(_name, _summary, _rule)(refusals, _rule, **_changes)
 
-_status("code-is-status", "The code of a missing id is 404", "error-shape")(refusals, "get-missing", code=404)
-_status("not-built-200", "An unknown type answers 200 with an error", "answer-schema")(
+_status("get-missing-code-404", "The error for an unknown id has code 404", "error-shape")(
+    refusals, "get-missing", code=404
+)
+_status("unknown-type-200", "An unknown type answers 200 with an error", "answer-schema")(
     refusals, "registry-type-known", status=200
 )
 

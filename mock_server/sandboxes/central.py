@@ -54,20 +54,20 @@ class Central:
 
     def _store(self) -> Store:
         settings = self.settings
-        first = self.first_state()
+        initial = self.initial_state()
         answer = self.rendering.read_answer
         options: dict[str, Any] = {"seed": settings.seed, "shuffled": settings.as_deployed}
         if settings.store == MEMORY:
-            return MemoryStore(first, answer, **options)
+            return MemoryStore(initial, answer, **options)
         from mock_server.state.redis_store import RedisStore  # its client library is an extra
 
         prefix, seconds = settings.store_prefix, settings.sandbox_ttl
-        return RedisStore(settings.store, first, answer, prefix=prefix, sandbox_seconds=seconds, **options)
+        return RedisStore(settings.store, initial, answer, prefix=prefix, sandbox_seconds=seconds, **options)
 
     def _bind_to_store(self) -> None:
         """Create the parts that depend on the store or the sandbox."""
         self.validation = Validation(self.contract, self.store, self.build, managed=self.settings.managed)
-        self.network = Network(self.first_registry_tests(), self.build.urls)
+        self.network = Network(self.initial_registry_tests(), self.build.urls)
         self.registry_tests = RegistryTests(self.contract, self.network, self.settings.namespace)
         self.service = Service(
             self.contract,
@@ -86,14 +86,14 @@ class Central:
         other._bind_to_store()  # noqa: SLF001 (it is one of us)
         return other
 
-    def first_registry_tests(self) -> tuple[RegistryTestRule, ...]:
+    def initial_registry_tests(self) -> tuple[RegistryTestRule, ...]:
         """Return the rules of the settings, followed by those of the initial scenario."""
         settings = self.settings
         if settings.load is not None or settings.empty:
             return settings.registry_tests
         return settings.registry_tests + scenarios.parse(settings.scenario)[0].registry_tests
 
-    def first_state(self) -> list[Integration]:
+    def initial_state(self) -> list[Integration]:
         """List the initial integrations."""
         if self.settings.load is not None:
             return states.read(self.settings.load, self.contract, self.validator)

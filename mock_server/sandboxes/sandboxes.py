@@ -69,7 +69,7 @@ class Sandbox(Generic[InstanceT]):
         settings = self._home.settings
         self.mutate(settings.mutants)
         self.central.store.reset()
-        self.central.network.rules = self.central.first_registry_tests()
+        self.central.network.rules = self.central.initial_registry_tests()
         self.faults.reset()
         self.scenario = _first_scenario(settings)
         if self.journal is not None:

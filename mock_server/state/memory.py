@@ -21,7 +21,7 @@ class MemoryStore:
 
     def __init__(
         self,
-        first_state: Iterable[Integration],
+        initial_state: Iterable[Integration],
         answer: Callable[[Integration], bytes],
         *,
         seed: int | None = None,
@@ -34,7 +34,7 @@ class MemoryStore:
         self.problem = ""
         """Why `--save` failed; empty if it did not."""
         self._answer = answer
-        self._first_state = self._rendered(first_state)
+        self._initial_state = self._rendered(initial_state)
         self._seed = seed
         self._shuffled = shuffled
         self.reset()
@@ -61,7 +61,7 @@ class MemoryStore:
         """Restore the initial state, and restart the seeded ids."""
         with self.lock:
             self._random: random.Random | None = None  # created with the first id, which many sandboxes never need
-            self._replace(self._first_state)
+            self._replace(self._initial_state)
 
     def _rendered(self, integrations: Iterable[Integration]) -> tuple[Stored, ...]:
         return tuple(Stored(each, self._answer(each)) for each in integrations)

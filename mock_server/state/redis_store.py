@@ -160,7 +160,7 @@ class RedisStore:
     def __init__(
         self,
         url: str,
-        first_state: Iterable[Integration],
+        initial_state: Iterable[Integration],
         answer: Callable[[Integration], bytes],
         *,
         prefix: str,
@@ -171,7 +171,7 @@ class RedisStore:
         """`sandbox_seconds`: the server deletes a sandbox after this idle time. For the rest see `MemoryStore`."""
         self._connection = Connection(url)
         self._answer = answer
-        self._first_state = list(first_state)
+        self._initial_state = list(initial_state)
         self._prefix = prefix
         self._sandbox_seconds = sandbox_seconds
         self._seed = seed
@@ -307,7 +307,7 @@ class RedisStore:
 
     def _begin(self) -> None:
         """Write the initial state, unless another replica already did."""
-        self._write(self._replace, "", self._milliseconds, *self._state(self._first_state, reset=True))
+        self._write(self._replace, "", self._milliseconds, *self._state(self._initial_state, reset=True))
 
     def _state(self, integrations: Iterable[Integration], *, reset: bool) -> Iterator[str | int]:
         yield time.time_ns() // 1000
@@ -329,7 +329,7 @@ class RedisStore:
 
     def reset(self) -> None:
         """Restore the initial state, and restart the seeded ids."""
-        self._changed(self._replace, *self._state(self._first_state, reset=True))
+        self._changed(self._replace, *self._state(self._initial_state, reset=True))
 
     def replace(self, integrations: Iterable[Integration]) -> None:
         """Replace all integrations with these; a reset still restores the initial state."""

@@ -1,4 +1,4 @@
-"""Attacks on a served mock, as many as are asked for, each with what must not happen.
+"""Attacks on a served mock, each with what must not happen.
 
 `python -m mock_server.tests.attacks [SHARE [NAME ...]]` makes them and prints the rows of
 docs/reference/hostile-input.md; a share of 0.1 makes a tenth of each.
@@ -33,7 +33,7 @@ NOTHING: Mapping[str, str] = {}
 
 
 class Mock:
-    """A mock as people serve it, whose log is read meanwhile."""
+    """A served mock whose log is recorded."""
 
     def __init__(self, process: Any, port: int) -> None:
         self.process = process
@@ -43,7 +43,7 @@ class Mock:
         self._reader.start()
 
     def ask(self, method: str, target: str, body: bytes = b"", headers: Mapping[str, str] = NOTHING) -> Any:
-        """Ask over a connection of its own and return status, headers and body."""
+        """Send a request over a new connection, and return status, headers and body."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
         connection.putrequest(method, target, skip_host="Host" in headers, skip_accept_encoding=True)
         for name, value in {"Content-Length": str(len(body)), **headers}.items():
@@ -55,7 +55,7 @@ class Mock:
         return found
 
     def end(self) -> list[str]:
-        """End it and return the lines of its log."""
+        """End the mock and return the lines of its log."""
         self.process.terminate()
         self._reader.join(30)
         return [line.removesuffix("\n") for line in self._log]
@@ -70,7 +70,7 @@ def mock(*words: object) -> Iterator[Mock]:
 
 
 def some(choices: random.Random, parts: str, most: int) -> str:
-    """Put a few of these words together."""
+    """Join a few of these words."""
     return "".join(choices.choices(parts.split(), k=choices.randrange(1, most + 1)))
 
 
@@ -79,14 +79,14 @@ LETS_IN = "Authorization X-Api-Key X-Auth-Token X-Registry-Auth Cookie X-Amz-Sec
 
 
 def wrapped(choices: random.Random, value: Any) -> Any:
-    """Put a JSON value into texts, lists and objects."""
+    """Wrap a JSON value in texts, lists and objects."""
     for _ in range(choices.randrange(3)):
         value = choices.choice([json.dumps(value), [value], {"docker": value}, json.dumps(json.dumps(value))])
     return value
 
 
 def credentials(number: int) -> list[str]:
-    """Put credentials wherever they can stand, and look for them in journal and log."""
+    """Put credentials wherever a request can have them, and search journal and log for them."""
     choices, wrong = random.Random(1), []
     names, types = sorted(contracts.load().credential_names), list(contracts.load().types)
     with mock("--as-deployed", "--journal", 100) as found:
@@ -139,7 +139,7 @@ def log_lines(number: int) -> list[str]:
 
 
 def redirects(number: int) -> list[str]:
-    """Ask for paths that look like other hosts; a redirect has to stay here."""
+    """Request paths that look like other hosts; redirects must stay on the mock."""
     choices, wrong = random.Random(3), []
     with mock() as found:
         for _ in range(number):
@@ -159,7 +159,7 @@ CALLS = "/state /reset /requests/wait?count=9&timeout=9 /requests/stream /faults
 
 
 def foreign(number: int) -> list[str]:
-    """Make control calls by names and from pages that are not the mock's own."""
+    """Make control calls with foreign host names and from foreign pages."""
     choices, wrong = random.Random(4), []
     with mock() as found:
         found.ask("POST", PATH, json.dumps(docker(name="kept")).encode())
@@ -177,7 +177,7 @@ def foreign(number: int) -> list[str]:
 
 
 def tokens(number: int) -> list[str]:
-    """Spell control paths, without the token that they ask for."""
+    """Request control paths in many spellings, without the required token."""
     choices, wrong = random.Random(5), []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "token")
@@ -196,7 +196,7 @@ def tokens(number: int) -> list[str]:
 
 
 def raw(number: int) -> list[str]:
-    """Change bytes of requests that no honest client sends: one answer at most, and the mock goes on."""
+    """Mutate bytes of malformed requests: each gets at most one answer, and the mock survives."""
     choices, wrong = random.Random(6), []
     shapes = [each for each in SHAPES.values() if len(each) < 5000] + [get(PATH), post(json.dumps(docker()).encode())]
     with mock("--body-timeout", 1) as found:
@@ -219,7 +219,7 @@ TEXTS = rf'"\ud800" "\udc00x" 1e999 {"9" * 400} -0 null [] {{}} "many:9999999999
 
 
 def numbers_and_texts(number: int) -> list[str]:
-    """Send huge numbers, half surrogates and deep JSON in Prefer and control bodies; nothing may be a 500."""
+    """Send huge numbers, half surrogate pairs and deep JSON in Prefer and control bodies; no answer may be a 500."""
     choices, wrong = random.Random(7), []
     with mock() as found:
         for _ in range(number):
@@ -239,7 +239,7 @@ def numbers_and_texts(number: int) -> list[str]:
 
 
 def files(number: int) -> list[str]:
-    """Ask a built UI for what stands outside of its folder, by dots, links and hidden names."""
+    """Request files outside of the folder of a built UI, by dots, links and hidden names."""
     choices, wrong = random.Random(8), []
     parts = "../ %2e%2e/ / %2f link/ static/ linked secret.txt .env .git/ config %5c %00 link%2f .git%2fconfig"
     with tempfile.TemporaryDirectory() as top:
@@ -260,7 +260,7 @@ def files(number: int) -> list[str]:
 
 
 def kills(number: int) -> list[str]:
-    """End worker or server at random moments of writing; what was acknowledged has to be there."""
+    """Kill worker or server at random moments of a write; no acknowledged change may be lost."""
     choices, wrong = random.Random(9), []
     acknowledged: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -280,12 +280,12 @@ def kills(number: int) -> list[str]:
             held = {each["name"] for each in json.loads(file.read_text())["integrations"]}
             wrong += [f"{victim}: {name} is lost" for name in acknowledged if name not in held]
             unfinished = [each.name for each in file.parent.glob(f".{file.name}.*.tmp")]
-            wrong += [f"left behind: {unfinished}"] if len(unfinished) > 1 else []  # one goes at the next start
+            wrong += [f"left behind: {unfinished}"] if len(unfinished) > 1 else []  # the next start removes one
     return wrong
 
 
 class Attack(NamedTuple):
-    """What is tried, how often, and what comes of it."""
+    """One kind of attack, the number of tries, and the result."""
 
     title: str
     make: Callable[[int], list[str]]
@@ -307,7 +307,7 @@ ATTACKS = (
 
 
 def main(share: float = 1.0, *names: str) -> int:
-    """Make the attacks, or those of these names, and print their rows."""
+    """Run the attacks, or those with these names, and print their rows."""
     failed = False
     for each in ATTACKS:
         if names and each.make.__name__ not in names:

@@ -10,5 +10,5 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on 
 
 
 def in_chromium(test: Callable[..., None]) -> Callable[..., None]:
-    """Mark a test that opens pages."""
+    """Mark a test that opens pages as heavy, and skip it without Chromium."""
     return pytest.mark.heavy(needs_chromium(test))

@@ -1,4 +1,4 @@
-"""What the tests share: an app to ask without a socket, and integrations to ask about."""
+"""Shared parts of the tests: an app without a socket, integrations, and servers of stores."""
 
 import gc
 import itertools
@@ -26,10 +26,10 @@ IMPATIENT_SECONDS = 0.5
 """How long a test waits for the answer of a server that gives none."""
 
 
-# The first example pays for imports and compiled validators, so time is no measure here.
+# The first example includes imports and compiling, so it would exceed a deadline.
 hypothesis.settings.register_profile("mock-central", deadline=None)
 hypothesis.settings.register_profile("fast", deadline=None, max_examples=20)
-# A mutant has to fail, always or never; how is nobody's question.
+# Shrinking takes time, and mutation tests only need to know whether a test fails.
 hypothesis.settings.register_profile(
     "mutants",
     deadline=None,
@@ -47,7 +47,7 @@ def pytest_collection_finish() -> None:
 
 
 def more_examples(times: int) -> hypothesis.settings:
-    """Draw so many times as many examples as the profile says."""
+    """Draw this many times as many examples as the profile says."""
     return hypothesis.settings(max_examples=times * hypothesis.settings.default.max_examples)
 
 
@@ -80,14 +80,14 @@ def ask(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Ask a WSGI app as an HTTP server does; a body that is not bytes goes out as JSON."""
+    """Send a request to a WSGI app as an HTTP server does; a body that is not bytes is sent as JSON."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
     typed = {} if body is None else {"Content-Type": "application/json"}
     return Answer(*wsgi.ask(canonical(app), wsgi.environ(method, target, raw, {**typed, **(headers or {})})))
 
 
 def canonical(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Require of each answer that the names of its headers are written as Go writes them."""
+    """Check that the header names of every answer are written as Go writes them."""
 
     def answer(environ: Any, start_response: Callable[..., Any]) -> Any:
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
@@ -130,7 +130,7 @@ class Api:
         return self.ask("POST", "", integration)
 
     def created(self, integration: Mapping[str, Any]) -> str:
-        """Create an integration and give its id."""
+        """Create an integration and return its id."""
         answer = self.create(integration)
         assert answer.status == 200, answer
         return answer.json["id"]
@@ -151,7 +151,7 @@ class Api:
         return self.ask("POST", "/test/updated", {"config": config, "updatePassword": update_password})
 
     def stored(self, id: str) -> Mapping[str, Any]:
-        """Return what is stored, credentials in clear."""
+        """Return the stored integration, credentials in clear text."""
         found = self.central.store.get(id)
         assert found is not None
         return found.integration
@@ -169,7 +169,7 @@ def api() -> Api:
 
 @pytest.fixture
 def pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each `Api` of a test with control calls, console and companions."""
+    """Make control calls, console and companions part of each `Api` of a test."""
     monkeypatch.setattr(Api, "pages", True)
 
 
@@ -180,19 +180,19 @@ def validation(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def servers() -> Iterator[Callable[[str], RedisServer]]:
-    """Return the server of a kind; one of each is enough for all tests that leave it as it is."""
+    """Return a function that starts a server of a kind; tests that do not change it share one of each."""
     with ExitStack() as stack:
         yield cache(lambda kind: stack.enter_context(RedisServer(kind=kind)))
 
 
 def served(*params: str) -> list[Any]:
-    """Return parameters of which each starts a server."""
+    """Return parameters that are marked because each starts a server."""
     return [pytest.param(each, marks=pytest.mark.served) for each in params]
 
 
 @pytest.fixture(params=served(*PROGRAMS) or [pytest.param("redis", marks=pytest.mark.skip(missing()))])
 def kind(request: pytest.FixtureRequest) -> str:
-    """Run a test with each kind of server that is here."""
+    """Run a test with each installed kind of server."""
     return request.param
 
 
@@ -203,13 +203,13 @@ def redis_server(kind: str, servers: Callable[[str], RedisServer]) -> RedisServe
 
 @pytest.fixture
 def own_server(kind: str) -> Callable[..., RedisServer]:
-    """Make servers that a test may do anything to."""
+    """Return a function that starts a server for one test."""
     return partial(RedisServer, kind=kind)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no server, and for no replica that died, as long as usual."""
+    """Shorten the timeouts for servers and dead replicas."""
     monkeypatch.setattr("mock_server.state.redis_connection.ANSWER_SECONDS", IMPATIENT_SECONDS)
     monkeypatch.setattr("mock_server.state.redis_connection.PAUSE_SECONDS", 0.2)
     monkeypatch.setattr("mock_server.state.redis_store.LOCK_SECONDS", 0.5)
@@ -224,7 +224,7 @@ def every_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def replica(redis_server):
-    """Make replicas of one deployment."""
+    """Return a function that makes replicas of one deployment."""
     prefix = f"test-{uuid.uuid4()}"
 
     def made(**settings):
@@ -237,7 +237,7 @@ def replica(redis_server):
 
 
 def example(type: str, /, **changes: Any) -> dict[str, Any]:
-    """Return the contract's example of a type, with its test skipped, some fields changed."""
+    """Return the contract's example of a type with some fields changed; its test is skipped."""
     value = contracts.load().document["components"]["examples"][f"{type}-request"]["value"]
     return {**json.loads(json.dumps(value)), **changes}
 
@@ -247,7 +247,7 @@ def docker(**changes: Any) -> dict[str, Any]:
 
 
 def fields(message: Message, *path: Field) -> Iterator[tuple[Field, ...]]:
-    """Return the path of each field of a message and of the messages in it."""
+    """Return the path of each field of a message, including nested ones."""
     for field in message.fields:
         yield (*path, field)
         if field.message is not None:
@@ -255,7 +255,7 @@ def fields(message: Message, *path: Field) -> Iterator[tuple[Field, ...]]:
 
 
 def names(path: tuple[Field, ...]) -> str:
-    """Write a path of fields for a test id."""
+    """Return a path of fields as a test id."""
     return ".".join(field.name for field in path)
 
 
@@ -277,7 +277,7 @@ _SCALARS = {
 
 
 def messages(message: Message, *, required: tuple[str, ...] = ()) -> st.SearchStrategy[dict[str, Any]]:
-    """Generate messages that the contract promises, sparse ones too, with one config member at most."""
+    """Generate conforming messages, some of them sparse, with at most one config member."""
     plain = {field.name: _value(field) for field in message.fields if not field.oneof}
     optional = {name: strategy for name, strategy in plain.items() if name not in required}
     whole = st.fixed_dictionaries({name: plain[name] for name in required}, optional=optional)

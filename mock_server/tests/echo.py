@@ -1,4 +1,4 @@
-"""A server that tells what reached it, to stand behind the mock; some of its paths misbehave."""
+"""A server that echoes requests, as an upstream of the mock; some of its paths misbehave."""
 
 import gzip
 import json
@@ -11,22 +11,22 @@ ZIPPED = gzip.compress(b'{"zipped":true}')
 
 
 class Echo(BaseHTTPRequestHandler):
-    """Tells what reached it; some paths misbehave."""
+    """Echoes each request; some paths misbehave."""
 
     protocol_version = "HTTP/1.1"
 
     def __getattr__(self, name):
-        if name.startswith("do_"):  # every method there is, and others
+        if name.startswith("do_"):  # all methods, even unknown ones
             return self.answer
         raise AttributeError(name)
 
     def answer(self):
         body = b"".join(self.body()).decode("latin-1")
-        told = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
+        request = {"method": self.command, "target": self.path, "headers": self.headers.items(), "body": body}
         special = {"/v1/zip": "zipped", "/v1/slow": "slow", "/v1/cut": "cut", "/v1/unchunked": "unchunked"}
         special |= {"/v1/hang": "hang", "/v1/raw": "raw"}
         path = "/v1/raw" if self.path.startswith("/v1/raw/") else self.path.partition("?")[0]
-        getattr(self, special.get(path, "echo"))(told)
+        getattr(self, special.get(path, "echo"))(request)
 
     def body(self):
         if self.headers.get("Transfer-Encoding") != "chunked":
@@ -45,13 +45,13 @@ class Echo(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def echo(self, told):
+    def echo(self, request):
         where = f"http://{self.headers['Host']}"
         found = {"/sso/here": "/main", "/sso/there": f"{where}/main", "/sso/away": "https://idp.example.com/x"}
         more = [("Location", found[self.path])] if self.path in found else []
         self.reply(
             302 if more else 418,
-            json.dumps(told).encode(),
+            json.dumps(request).encode(),
             ("Set-Cookie", "a=1; Path=/sso"),
             ("Set-Cookie", "b=2"),
             ("Connection", "keep-alive, X-Hop"),
@@ -74,7 +74,7 @@ class Echo(BaseHTTPRequestHandler):
         self.wfile.write(b"0\r\n\r\n")
 
     def unchunked(self, _told):
-        """A stream that ends with its connection."""
+        """Answer a stream that ends with the connection."""
         self.send_response(200)
         self.send_header("Connection", "close")
         self.end_headers()
@@ -82,12 +82,12 @@ class Echo(BaseHTTPRequestHandler):
             self.wfile.write(b"piece")
             self.server.may_go_on.wait(20)
 
-    def hang(self, told):
+    def hang(self, request):
         self.server.may_go_on.wait(20)
-        self.echo(told)
+        self.echo(request)
 
     def raw(self, _told):
-        """Answer what the query says, to the byte."""
+        """Answer exactly the bytes in the query."""
         answer = unquote_to_bytes(self.path.partition("?")[2])
         self.wfile.write(answer)
         self.wfile.flush()

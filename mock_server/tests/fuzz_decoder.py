@@ -1,4 +1,4 @@
-"""Fuzz the decoder of bodies, guided by what its lines and comparisons reach.
+"""Fuzz the decoder of bodies, guided by coverage.
 
 `make fuzz` runs it. Inputs are one byte that chooses the message, and a body. The seeds are what Go's own decoder was
 asked, the fixtures and the examples of the contract; the words of the dictionary come from the contract too.
@@ -33,21 +33,21 @@ _POSITION = re.compile(r"\(line (\d+):(\d+)\)")
 
 
 class WrongError(AssertionError):
-    """The decoder does what it never may."""
+    """The decoder violates one of its properties."""
 
 
 class Fuzzed:
-    """A Central whose decoder is asked."""
+    """A Central whose decoder is fuzzed."""
 
     def __init__(self) -> None:
         self.central = _decoding(Settings())
         self.showing = _decoding(Settings(as_deployed=True))
 
     def check(self, data: bytes) -> None:
-        """Check that an input is decoded as it may be.
+        """Check that an input is decoded correctly.
 
         Raises:
-            WrongError: it is not; any other exception is an error of the decoder too.
+            WrongError: it is not; any other exception is also a failure.
         """
         operation, body = OPERATIONS[data[0] % len(OPERATIONS)] if data else OPERATIONS[0], data[1:]
         message = CONTRACT.message(operation.request)
@@ -75,7 +75,7 @@ class Fuzzed:
         return self.central.decoding.body(operation, body, "application/json").message
 
     def check_scanner(self, body: bytes) -> None:
-        """Check that the scanner takes the JSON that Python takes, which says less of what is wrong."""
+        """Check that the scanner accepts the same JSON as Python."""
         try:
             text = body.decode()
         except UnicodeDecodeError:
@@ -97,7 +97,7 @@ class Fuzzed:
 
 
 def _decoding(settings: Settings) -> Central:
-    """Make a Central that does not ask the slow validator what a body violates."""
+    """Make a Central that skips the slow validator."""
     made = Central(settings)
     made.decoding.violations = lambda *_: []
     return made
@@ -115,12 +115,12 @@ def outcome(decode: Any, *arguments: Any) -> Any:
 
 
 def see(what: str, got: Any, known: Any) -> None:
-    if got != known or repr(got) != repr(known):  # True is 1, but not here
+    if got != known or repr(got) != repr(known):  # True equals 1
         raise WrongError(f"{what}: {got!r} is not {known!r}")
 
 
 def check_text(refusal: Refusal, body: bytes) -> None:
-    """Check that a text is one line of UTF-8, and that a place in it is one of the JSON value."""
+    """Check that a text is one line of UTF-8, and that a place in it exists in the JSON value."""
     text = refusal.message
     if "\n" in text or "\r" in text or "\0" in text:
         raise WrongError(f"more than a line: {text!r}")
@@ -136,8 +136,8 @@ def check_text(refusal: Refusal, body: bytes) -> None:
 
 
 def seeds() -> list[bytes]:
-    """List inputs that are worth beginning with, each once."""
-    from mock_server.tests.test_wire_reference import SCHEMAS, bytes_of, recorded  # which needs the tests' libraries
+    """List the initial inputs, each once."""
+    from mock_server.tests.test_wire_reference import SCHEMAS, bytes_of, recorded  # it needs the libraries of the tests
 
     schemas = [each.request for each in OPERATIONS]
     found = [
@@ -166,7 +166,7 @@ def _bodies(value: Any) -> Iterator[Any]:
 
 
 def words() -> list[bytes]:
-    """List what is worth putting into a body."""
+    """List words for the dictionary."""
     names = {name for message in _messages(CONTRACT.message(OPERATIONS[1].request)) for name in message.by_name}
     texts = [json.dumps(each) for each in sorted(names | CONTRACT.categories.keys() | CONTRACT.proto_types.keys())]
     plain = [
@@ -213,7 +213,7 @@ def main() -> int:
 
 
 def replay(path: Path) -> int:
-    """Check inputs that are files."""
+    """Check the inputs in files."""
     fuzzed = Fuzzed()
     for each in sorted(path.iterdir()) if path.is_dir() else [path]:
         fuzzed.check(each.read_bytes())
@@ -221,7 +221,7 @@ def replay(path: Path) -> int:
 
 
 def fuzz(corpus: Path, folder: Path, inputs: int, seed: int) -> int:
-    """Fuzz in another process, say what was reached, and show the input that is wrong if there is one."""
+    """Fuzz in another process, report coverage, and show a failing input."""
     corpus.mkdir(parents=True, exist_ok=True)
     for number, each in enumerate(seeds()):
         (corpus / f"seed-{number:04}").write_bytes(each)
@@ -243,7 +243,7 @@ def fuzz(corpus: Path, folder: Path, inputs: int, seed: int) -> int:
 
 
 def report(corpus: Path, folder: Path) -> int:
-    """Print which lines and branches the inputs of a folder reach."""
+    """Print the lines and branches that the inputs in a folder reach."""
     environment = os.environ | {"COVERAGE_FILE": str(folder / "coverage")}
     coverage = [sys.executable, "-m", "coverage"]
     measured = ["run", "--branch", f"--include={','.join(f'mock_server/{each}.py' for each in FUZZED)}"]

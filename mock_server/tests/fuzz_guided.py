@@ -1,4 +1,4 @@
-"""Let atheris choose the inputs of `fuzz_decoder` by what they reach; arguments are those of libFuzzer."""
+"""Run `fuzz_decoder` with inputs that atheris chooses by coverage; the arguments are those of libFuzzer."""
 
 import random
 import re
@@ -14,7 +14,7 @@ _WORDS = words()
 
 
 def mutated(data: bytes, most: int, seed: int) -> bytes:
-    """Change an input anywhere, or one token of its JSON: changes of bytes seldom leave the rest whole."""
+    """Change an input anywhere, or one token of its JSON, because changed bytes seldom stay valid JSON."""
     draw = random.Random(seed)
     tokens = list(_TOKEN.finditer(data, 1))
     if not tokens or draw.random() < 0.5:

@@ -1,4 +1,4 @@
-"""Accounts of Google that its libraries take, with a key that is made anew for each run."""
+"""Google accounts that its libraries accept, with a key made for each run."""
 
 import json
 from functools import cache
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 @cache
 def private_key() -> str:
-    """Return an RSA key as Google's files hold it."""
+    """Return an RSA key as in Google's files."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -1,4 +1,4 @@
-"""Whether what concurrent clients saw could have come from one server that did one thing after another.
+"""Linearizability: whether one server that runs operations one at a time explains what concurrent clients saw.
 
 The search of Wing and Gong (Testing and Verifying Concurrent Objects, 1993): an operation may be the next one if no
 other had ended before it began; what was tried is remembered by the operations done and the state after them.
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 
 class Operation(NamedTuple):
-    """What a client asked and what it was answered, with the times of both on one clock."""
+    """A request and its answer, with the times of both on one clock."""
 
     began: float
     ended: float
@@ -24,7 +24,7 @@ IMPOSSIBLE = object()
 
 
 def linearizable(history: Sequence[Operation], state: Hashable, step: Step) -> bool:
-    """Return whether the operations fit into an order that times and `step` allow, from this state on."""
+    """Return whether an order that the times and `step` allow explains the operations, starting from a state."""
     operations = sorted(history, key=lambda each: each.began)
     everything = (1 << len(operations)) - 1
     tried: set[tuple[int, Hashable]] = set()

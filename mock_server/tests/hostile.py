@@ -1,4 +1,4 @@
-"""Requests that no honest client sends, as bytes, and what a server makes of them."""
+"""Malformed requests as bytes, and a server's answers to them."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ SMUGGLED = f"DELETE {PATH}/smuggled HTTP/1.1\r\n".encode() + HOST + b"\r\n"
 
 
 class Seen(NamedTuple):
-    """What came back until the server closed, or had nothing more to say."""
+    """The bytes received until the server closed the connection or fell silent."""
 
     statuses: list[int]
     """Of each answer, in turn; what is no answer counts as 0."""
@@ -112,10 +112,10 @@ NAMES = (
 
 
 def send(port: int, sent: bytes, *, closing: bool = False, wait: float = 20.0) -> Seen:
-    """Send bytes over a connection of its own and read what comes; with `closing`, until the server closes."""
+    """Send bytes over a new connection and read the answers; with `closing`, until the server closes it."""
     with socket.create_connection(("127.0.0.1", port), timeout=wait) as connection:
         closed, raw = False, b""
-        with suppress(OSError):  # the server may have had enough
+        with suppress(OSError):  # the server may have closed the connection
             connection.sendall(sent)
         try:
             while piece := connection.recv(65536):
@@ -135,7 +135,7 @@ def complete(raw: bytes) -> bool:
 
 
 def statuses(raw: bytes) -> list[int]:
-    """Read the statuses of answers that follow each other."""
+    """Return the statuses of consecutive answers."""
     found = []
     while raw:
         head, blank, rest = raw.partition(b"\r\n\r\n")

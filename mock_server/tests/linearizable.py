@@ -1,4 +1,4 @@
-"""Histories of parallel clients of one mock, and whether some order of their calls explains them.
+"""Histories of concurrent clients of one mock, and whether some order of their calls explains them.
 
 A history is linearizable if each call can be given a moment between its start and its end such that one Central,
 asked in the order of those moments, would have answered the same.
@@ -37,7 +37,7 @@ class Call(NamedTuple):
 
 
 def step(state: State, call: Call) -> State | None:
-    """Return the state after a call, or None where one Central would have answered otherwise."""
+    """Return the state after a call, or None if a single Central would have answered differently."""
     by_id = {id: (name, mark) for id, name, mark in state}
     if call.operation == "list":
         return state if call.answer == state else None
@@ -82,7 +82,7 @@ def explained(history: Iterable[Call], state: State) -> bool:
 
 @contextmanager
 def hasty_threads() -> Iterator[None]:
-    """Let Python change threads as often as it can."""
+    """Make Python switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -92,7 +92,7 @@ def hasty_threads() -> Iterator[None]:
 
 
 def recorded(api: Api, rng: random.Random, clients: int = 4, calls: int = 4) -> tuple[list[Call], State]:
-    """Let clients call at once; give what happened, and the state before."""
+    """Run concurrent clients; return their calls, and the state before."""
     api.app.gateway.sandboxes.default.reset()
     ids = [api.created(body(name, "first")) for name in NAMES[:2]]
     before = frozenset((id, name, "first") for id, name in zip(ids, NAMES, strict=False))

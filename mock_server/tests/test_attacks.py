@@ -1,4 +1,4 @@
-"""A few of each attack; `python -m mock_server.tests.attacks` makes all of docs/reference/hostile-input.md."""
+"""A few of each attack; `python -m mock_server.tests.attacks` runs all of docs/reference/hostile-input.md."""
 
 import re
 from pathlib import Path
@@ -17,6 +17,6 @@ def test_a_served_mock_withstands(attack):
     assert attack.make(max(1, attack.number // 40)) == []
 
 
-def test_the_page_counts_each_attack_as_it_is_made():
-    told = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| `attacks\.(\w+)` \|$", PAGE, re.MULTILINE)
-    assert told == [(each.title, f"{each.number:,}", each.result, each.make.__name__) for each in ATTACKS]
+def test_the_page_lists_each_attack_with_its_number():
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| ([^|]+) \| `attacks\.(\w+)` \|$", PAGE, re.MULTILINE)
+    assert rows == [(each.title, f"{each.number:,}", each.result, each.make.__name__) for each in ATTACKS]

@@ -1,4 +1,4 @@
-"""Who is let in, and in which words the others are refused."""
+"""Authentication and authorization: which callers are accepted, and the errors for the others."""
 
 import base64
 from dataclasses import fields
@@ -63,7 +63,7 @@ def guarded() -> Api:
     "authorization", ["Bearer\tmock-admin-token", "Bearer \xe9", basic("admin:mock-password") + "\x7f"]
 )
 @pytest.mark.parametrize("asked_for", [True, False])
-def test_credentials_that_grpc_cannot_carry_are_a_failure(authorization, asked_for):
+def test_credentials_that_grpc_cannot_send_fail(authorization, asked_for):
     for operation in CONTRACT.operations.values():
         found = answer(Api(auth=asked_for), operation, authorization)
         assert (found.status, found.json["code"]) == (500, 13)
@@ -100,7 +100,7 @@ def test_a_reader_may_read_and_not_write(guarded):
         assert found.message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
 
 
-def test_a_caller_without_the_permission_may_neither_read_nor_write(guarded):
+def test_a_caller_without_permission_may_neither_read_nor_write(guarded):
     token = "Bearer mock-no-access-token"
     for operation in WRITES:
         assert answer(guarded, operation, token).message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
@@ -111,7 +111,7 @@ def test_a_caller_without_the_permission_may_neither_read_nor_write(guarded):
         )
 
 
-def test_the_body_is_read_before_the_caller_is_looked_at(guarded):
+def test_the_body_is_decoded_before_the_caller_is_checked(guarded):
     for method, rest in (("POST", ""), ("POST", "/test"), ("POST", "/test/updated"), ("PUT", "/x"), ("PATCH", "/x")):
         assert guarded.ask(method, rest, b"{").rule == "body-truncated"
     assert guarded.ask("GET", "?name=a&name=b").rule == "query-value-once"
@@ -119,19 +119,19 @@ def test_the_body_is_read_before_the_caller_is_looked_at(guarded):
     assert guarded.ask("PUT").rule == "method-not-allowed"
 
 
-def test_the_caller_is_looked_at_before_the_integration(guarded):
+def test_the_caller_is_checked_before_the_look_up(guarded):
     assert guarded.create({}).rule == "credentials-missing"
     assert guarded.get("no-such-id").rule == "read-permission"
     assert guarded.delete("").rule == "credentials-missing"
 
 
-def test_nobody_is_asked_for_credentials_by_default(api):
+def test_no_credentials_are_required_by_default(api):
     for operation in CONTRACT.operations.values():
         assert answer(api, operation, "Bearer not-a-token").status == 200
         api.central.store.reset()
 
 
-def test_the_credentials_can_be_chosen():
+def test_the_credentials_are_configurable():
     chosen = Credentials(admin_token="a", read_only_token="r", username="u", password="p:q")
     api = Api(auth=True, credentials=chosen)
     for authorization in ("Bearer a", "Bearer r", basic("u:p:q")):
@@ -142,7 +142,7 @@ def test_the_credentials_can_be_chosen():
 
 @given(st.binary(max_size=24))
 def test_any_header_is_answered(raw):
-    """Neither bytes that are not ASCII nor half-encoded ones break the comparison."""
+    """Bytes outside of ASCII and half-encoded ones do not break the comparison."""
     assume(raw.decode("latin-1") not in KNOWN)  # hypothesis draws texts that it finds in the code, too
     for authorization in (raw.decode("latin-1"), "Bearer " + raw.decode("latin-1"), basic(raw)):
         expected = 401 if all(" " <= character <= "~" for character in authorization) else 500

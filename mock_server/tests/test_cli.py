@@ -38,7 +38,7 @@ def run(*words, **environment):
 
 @contextmanager
 def serve_command(*words, env=None):
-    """Start `mock-central serve` on a free port and give the process and its banner."""
+    """Start `mock-central serve` on a free port; yield the process and its banner."""
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0", *words]
     process = subprocess.Popen(
         command,
@@ -78,10 +78,10 @@ def test_help_shows_examples_that_parse():
         assert examples
         for example in examples:
             command, *rest = shlex.split(example)
-            main.commands[command].make_context(command, rest)  # raises what a user would read
+            main.commands[command].make_context(command, rest)  # raises the error that a user would see
 
 
-def test_tables_print_what_the_contract_holds():
+def test_commands_print_the_tables_of_the_contract():
     assert run("routes").output.count("/v1/imageintegrations") == len(CONTRACT.operations)
     listed = [line.partition("\t")[0] for line in run("rules").output.splitlines()[1:]]
     assert listed == list(CONTRACT.rules)
@@ -131,7 +131,7 @@ def test_a_wrong_option_is_one_clear_line(words, named):
     assert "Traceback" not in result.output
 
 
-def test_a_taken_port_says_what_to_do():
+def test_the_error_for_a_taken_port_says_what_to_do():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -144,7 +144,7 @@ def test_a_taken_port_says_what_to_do():
 
 
 def settings_of(*words, **environment):
-    """Return the settings and the other options that `serve` would start with."""
+    """Return the settings and other options that `serve` would use."""
     seen = {}
     command = main.commands["serve"]
 
@@ -161,7 +161,7 @@ def settings_of(*words, **environment):
     return seen
 
 
-def test_the_command_line_wins_over_the_environment_and_that_over_a_file(tmp_path):
+def test_the_command_line_overrides_the_environment_which_overrides_a_file(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text("port = 7001\nas-deployed = true\nmax_sandboxes = 3\n")
     given = ("--config", str(file))
@@ -197,7 +197,7 @@ OTHER_VALUES = {
 
 
 def spelt(option, tmp_path):
-    """Return another value than the default of an option, as a command line or a variable has it."""
+    """Return a value other than the default of an option, as given on a command line or in a variable."""
     if option.is_flag:
         return "false" if option.default else "true"
     value = OTHER_VALUES.get(option.name, "17")
@@ -206,7 +206,7 @@ def spelt(option, tmp_path):
 
 
 def read(option, words, environment):
-    """Return what the command reads for an option."""
+    """Return the value that the command reads for an option."""
     with CliRunner().isolation(env=environment):
         return main.commands["serve"].make_context("serve", list(words)).params[option.name]
 
@@ -236,7 +236,7 @@ def test_an_option_that_is_a_setting_has_its_name_and_its_text():
     assert without == {"fatal_answers", "credentials", "control_token", "tls_ca", "username", "password"}
 
 
-def test_every_field_of_the_settings_is_documented_where_it_stands():
+def test_every_setting_has_its_documentation_below_it():
     for each in (Settings, Credentials):
         assert list(documentation(each)) == [field.name for field in fields(each)]
     assert all(text.endswith(".") for text in documentation(Settings).values())
@@ -267,7 +267,7 @@ def test_every_field_of_the_settings_is_documented_where_it_stands():
     ],
     ids=lambda value: value if "=" in value and " is" not in value else None,
 )
-def test_a_file_that_cannot_be_used_is_one_clear_line(tmp_path, text, named):
+def test_an_unusable_config_file_is_one_clear_line(tmp_path, text, named):
     file = tmp_path / "mock.toml"
     file.write_text(text)
     result = run("serve", "--config", str(file))
@@ -296,17 +296,17 @@ def test_an_unknown_variable_is_refused_with_a_suggestion(name, value, hint):
     assert hint in last
 
 
-def test_help_works_whatever_the_environment_holds():
+def test_help_ignores_the_environment():
     assert run("serve", "--help", MOCK_CENTRAL_ZZZ="1").exit_code == 0
 
 
-def test_a_wrong_value_is_reported_with_the_place_it_comes_from(tmp_path):
+def test_an_invalid_value_is_reported_with_its_source(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text('port = "x"')
     assert run("serve", "--config", str(file)).output.rstrip().endswith(f"(in {file})")
     for name, value in (("PORT", "tcp://10.0.0.1:8080"), ("FAULT", "code=100"), ("UPSTREAM", "x"), ("SCENARIO", "x")):
-        told = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.rstrip()
-        assert told.endswith(f"(the variable MOCK_CENTRAL_{name})")
+        message = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.rstrip()
+        assert message.endswith(f"(the variable MOCK_CENTRAL_{name})")
     assert run("serve", "--port", "x").output.rstrip().endswith("range")
 
 
@@ -328,7 +328,7 @@ def test_help_groups_the_options_and_shows_variable_default_and_unit():
 
 
 @pytest.mark.parametrize("origin", ["*", "null", "http://localhost:5173", "https://[::1]:8443", "moz-extension://a-b"])
-def test_an_origin_as_browsers_send_it_is_taken(origin):
+def test_an_origin_as_browsers_send_it_is_accepted(origin):
     assert Settings(cors=origin).cors == origin
 
 
@@ -376,7 +376,7 @@ def are_gone(children):
 @pytest.mark.served
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
 def test_it_serves_and_ends_cleanly(sent):
-    """A terminal signals the whole group of processes; an impatient caller signals again."""
+    """A terminal signals the whole process group; an impatient user signals again."""
     for tell in (os.kill, os.killpg, lambda pid, sent: (os.killpg(pid, sent), os.kill(pid, sent))):
         with serve_command() as (process, banner):
             curl = re.search(r"try +(.*)", banner)[1]
@@ -402,9 +402,9 @@ def test_a_killed_supervisor_leaves_no_worker():
 
 @pytest.mark.served
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shares a port between servers")
-def test_of_two_mocks_that_start_at_the_same_time_one_gets_the_port():
+def test_of_two_mocks_started_at_once_one_gets_the_port():
     port = free_port("127.0.0.1", 0)
-    with claimed("127.0.0.1", port):  # and not listening yet
+    with claimed("127.0.0.1", port):  # but not listening yet
         result = run("serve", "--port", str(port))
     assert (result.exit_code, f"port {port} of 127.0.0.1 is taken" in result.output) == (1, True)
     with serve_command("--port", str(port)) as (_, banner):
@@ -412,7 +412,7 @@ def test_of_two_mocks_that_start_at_the_same_time_one_gets_the_port():
 
 
 @pytest.mark.served
-def test_it_serves_https_with_a_certificate_of_its_own():
+def test_it_serves_https_with_a_generated_certificate():
     with serve_command("--tls", "--auth") as (_, banner):
         assert url_in(banner).startswith("https://127.0.0.1")
         curl = shlex.split(re.search(r"try +(.*)", banner)[1])
@@ -431,7 +431,7 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
         url = url_in(banner)
         assert url.startswith("https://localhost:")
         trusting = ssl.create_default_context(cafile=file)
-        trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # the oldest that Central takes
+        trusting.maximum_version = ssl.TLSVersion.TLSv1_2  # the oldest version that Central accepts
         with urllib.request.urlopen(f"{url}/__admin/ca.pem", timeout=5, context=trusting) as answer:
             assert answer.read().decode() == file.read_text()
             assert answer.headers["Content-Type"] == "application/x-pem-file"
@@ -441,7 +441,7 @@ def test_clients_can_trust_the_certificate_authority(tmp_path):
 
 
 @pytest.mark.served
-def test_without_a_certificate_of_its_own_there_is_no_authority():
+def test_without_a_generated_certificate_there_is_no_authority():
     with serve_command() as (_, banner), pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(f"{url_in(banner)}/__admin/ca.pem", timeout=5)
     assert "serve --tls makes one" in json.load(refused.value)["message"]
@@ -486,12 +486,12 @@ def test_no_request_waits_for_the_import_of_openapi_core():
             time.sleep(0.5)
         body = b'{"name":"acme","type":"docker","categories":["REGISTRY"],"docker":{},"skipTestIntegration":true}'
         with urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", body, timeout=10) as answer:
-            assert "content type" in answer.headers["Mock-Central-Warning"]  # which openapi-core has to explain
+            assert "content type" in answer.headers["Mock-Central-Warning"]  # openapi-core must list its violations
         assert cpu_seconds(worker) - before < 0.1
 
 
 @pytest.mark.served
-def test_log_lines_name_what_was_asked_and_are_not_lost():
+def test_log_lines_name_the_request_and_are_not_lost():
     with serve_command() as (process, banner):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations/nope", timeout=5)
@@ -502,8 +502,8 @@ def test_log_lines_name_what_was_asked_and_are_not_lost():
 
 @pytest.mark.served
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows does not count the CPU time of children")
-def test_a_start_with_its_first_answer_and_its_end_takes_less_than_two_seconds_of_cpu():
-    """An idle machine answers within a second; how long a busy one takes says nothing."""
+def test_start_first_answer_and_end_take_less_than_two_seconds_of_cpu():
+    """Wall-clock time would depend on the load of the machine."""
     before = cpu_of_children()
     with serve_command() as (_, banner):
         urllib.request.urlopen(f"{url_in(banner)}/v1/imageintegrations", timeout=5).read()
@@ -511,7 +511,7 @@ def test_a_start_with_its_first_answer_and_its_end_takes_less_than_two_seconds_o
 
 
 def cpu_of_children():
-    """Return the CPU seconds of every process that was waited for, and of theirs."""
+    """Return the CPU seconds of all child processes that have ended, and of their children."""
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     return spent.ru_utime + spent.ru_stime
 
@@ -615,7 +615,7 @@ def test_a_wrong_option_for_states_and_faults_is_one_clear_line(words, named):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_an_open_control_is_warned_of(tmp_path, words, warned):
+def test_open_control_calls_cause_a_warning(tmp_path, words, warned):
     token = tmp_path / "token"
     token.write_text("t")
     with serve_command(*(str(token) if word == "TOKEN" else word for word in words)) as (process, _):
@@ -624,7 +624,7 @@ def test_an_open_control_is_warned_of(tmp_path, words, warned):
         assert ("--control-token-file" in process.stderr.read()) == warned
 
 
-def test_a_variable_holds_several_values():
+def test_a_variable_can_have_several_values():
     given = settings_of(
         MOCK_CENTRAL_FAULT="PostImageIntegration code=503 times=2; delay=1..3;name='a;b' code=500;",
         MOCK_CENTRAL_REGISTRY_TEST="a.example.com=timeout; *.example.com=pass",

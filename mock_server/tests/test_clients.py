@@ -1,4 +1,4 @@
-"""Building clients: the rules of each type, told as 400 by a test and as 500 by putting to use."""
+"""Building clients: the rules of each type, which answer 400 in a test and 500 when the client is used."""
 
 from typing import Any
 
@@ -176,7 +176,7 @@ OTHER = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
 
 @pytest.mark.parametrize(("rule", "type", "categories", "member", "text"), CASES)
 def test_a_broken_rule_is_400_when_tested_and_500_when_the_test_is_skipped(rule, type, categories, member, text):
-    """RequestFacts with PUT, which also takes the types that cannot be created."""
+    """Use PUT, which also accepts the types that cannot be created."""
     api = Api()
     id = SCANNER_V4 if type == "scannerv4" else OTHER
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}
@@ -234,7 +234,7 @@ WORKING: list[tuple[str, str, dict[str, Any]]] = [
 @pytest.mark.parametrize(
     ("type", "categories", "member"), [pytest.param(*each, id=f"{each[0]}-{i}") for i, each in enumerate(WORKING)]
 )
-def test_the_least_that_a_type_needs_is_taken(type, categories, member):
+def test_the_minimal_integration_of_each_type_is_accepted(type, categories, member):
     api = Api()
     id = SCANNER_V4 if type == "scannerv4" else OTHER
     sent = {"id": id, "name": "n", "type": type, "categories": categories.split(), **member}
@@ -243,7 +243,7 @@ def test_the_least_that_a_type_needs_is_taken(type, categories, member):
 
 
 @pytest.mark.parametrize("type", DOCKER_FAMILY)
-def test_the_docker_family_needs_no_field_but_a_host_to_test(type):
+def test_the_docker_family_needs_only_a_host_to_test(type):
     api = Api()
     sent = {"name": "n", "type": type, "categories": ["REGISTRY"], "docker": {}}
     assert "no Host in request URL" in api.create(sent).message
@@ -280,7 +280,7 @@ def test_an_empty_type_is_reported_before_anything_else_when_the_test_is_skipped
     assert (answer.status, answer.message) == (500, "Validation error: Source type must be defined")
 
 
-def test_an_unknown_category_number_passes_the_test_and_is_reported_when_put_to_use(api):
+def test_an_unknown_category_number_passes_the_test_and_fails_when_its_client_is_built(api):
     sent = docker(categories=[7])
     assert api.test(sent).json == {}
     answer = api.create(sent)
@@ -298,7 +298,7 @@ def test_the_first_category_that_fails_is_reported_in_the_order_of_the_request(a
 
 
 def test_a_node_scanner_is_built_after_the_others(api):
-    """What fails before keeps it from being told."""
+    """An earlier failure hides its error."""
     sent = docker(categories=["NODE_SCANNER", "SCANNER"])
     assert api.create(sent).rule == "scanner-type-known"
     assert api.create(docker(categories=["NODE_SCANNER", "REGISTRY"])).rule == "node-scanner-type-known"
@@ -317,7 +317,7 @@ DATA = ROBOT | {"expiresAt": "2030-01-02T03:04:05Z"}
         pytest.param({"useIam": True, "useAssumeRole": True, "assumeRoleId": "x"}, id="AssumeRole"),
     ],
 )
-def test_authorization_data_is_erased_where_something_else_is_used(used):
+def test_authorization_data_is_erased_if_other_credentials_are_used(used):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "authorizationData": DATA, **used})
     api = Api(as_deployed=True)
     skipped = api.create(sent).json
@@ -327,7 +327,7 @@ def test_authorization_data_is_erased_where_something_else_is_used(used):
     assert api.stored(tested["id"])["ecr"]["authorizationData"] is None
 
 
-def test_authorization_data_is_kept_where_it_is_used(api):
+def test_authorization_data_is_kept_if_it_is_used(api):
     sent = example("ecr", ecr={"registryId": "1", "region": "r", "authorizationData": DATA})
     assert api.create(sent).json["ecr"]["authorizationData"]["expiresAt"] == DATA["expiresAt"]
 

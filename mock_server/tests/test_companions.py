@@ -1,4 +1,4 @@
-"""The paths that the web UI and scripts ask for beside the API."""
+"""Companions: the paths outside of the API that the web UI and scripts request."""
 
 import base64
 import json
@@ -69,7 +69,7 @@ def test_a_companion_answers_as_the_gateway_does(guarded, companion):
 
 
 @each_companion
-def test_a_companion_lets_in_whom_central_lets_in(guarded, companion):
+def test_a_companion_accepts_the_callers_that_central_accepts(guarded, companion):
     nobody, unable = visit(guarded, companion, None), visit(guarded, companion, NO_ACCESS)
     if companion.access == ANYONE:
         assert nobody.status not in (401, 403)
@@ -95,7 +95,7 @@ def test_a_companion_lets_in_whom_central_lets_in(guarded, companion):
 
 
 @each_companion
-def test_nobody_is_asked_for_credentials_by_default(api, companion):
+def test_no_credentials_are_required_by_default(api, companion):
     assert visit(api, companion, None).status == (400 if companion.id in REFUSES else companion.status)
 
 
@@ -108,13 +108,13 @@ def test_a_companion_has_no_other_method(api, companion):
 
 
 @each_companion
-def test_the_bare_api_has_no_companions(companion):
+def test_companions_can_be_turned_off(companion):
     answer = visit(Api(companions=False), companion)
     text = answer.message if companion.gateway else answer.body.decode()
     assert (answer.status, text) == (404, "Not Found" if companion.gateway else "404 page not found\n")
 
 
-def test_companions_are_distinguished_and_say_what_they_give():
+def test_companions_have_distinct_ids_and_descriptions():
     assert len({each.id for each in COMPANIONS}) == len(COMPANIONS)
     assert all(each.gives for each in COMPANIONS)
 
@@ -141,13 +141,13 @@ def test_an_unknown_path_is_a_json_404(api, path):
 
 
 @pytest.mark.parametrize("version", ["4.11.0", *contracts.load().releases.lines])
-def test_the_version_is_the_simulated_one(version):
-    told = get(Api(central_version=version), "/v1/metadata").json["version"]
-    assert told == str(contracts.load().releases.find(version))
+def test_metadata_shows_the_simulated_release(version):
+    shown = get(Api(central_version=version), "/v1/metadata").json["version"]
+    assert shown == str(contracts.load().releases.find(version))
 
 
 @pytest.mark.parametrize("path", ["/api/x", "/sso/x", "/docs/x"])
-def test_an_unknown_path_beside_the_gateway_is_a_404_of_go(api, path):
+def test_an_unknown_path_outside_of_the_gateway_is_gos_404(api, path):
     assert (get(api, path).status, get(api, path).body) == (404, b"404 page not found\n")
 
 
@@ -255,7 +255,7 @@ def test_an_unknown_caller_learns_why(guarded, path, authorization):
     assert (answer.status, answer.message) == (401, why.message)
 
 
-def test_permissions_are_granted_as_wished():
+def test_permissions_are_configurable():
     api = Api(auth=True, permissions=["Cluster=READ_ACCESS", "Integration=READ_ACCESS"])
     granted = {"Integration": "READ_ACCESS", "Cluster": "READ_ACCESS"}
     assert get(api, "/v1/mypermissions").json == {"resourceToAccess": granted}
@@ -314,7 +314,7 @@ def test_the_health_of_integrations_follows_the_state_and_the_registry_tests(api
     assert id not in health(api)
 
 
-def test_to_look_at_the_health_uses_up_no_registry_test_rule():
+def test_reading_the_health_uses_up_no_registry_test_rule():
     rule = "host=registry.example.com outcome=failing times=1"
     api = Api(registry_tests=[rule])
     id = api.created(docker(docker={"endpoint": "registry.example.com"}))
@@ -330,7 +330,7 @@ def test_every_stored_integration_has_a_health(scenario):
     assert set(health(api)) == {each["id"] for each in api.list()}
 
 
-def test_a_stored_integration_of_which_no_client_can_be_built_is_not_healthy(api):
+def test_a_stored_integration_whose_client_cannot_be_built_is_unhealthy(api):
     id = api.created(docker(name="mine"))
     broken = {**docker(name="mine"), "type": "nonsense", "skipTestIntegration": True}
     assert ask(api.app, "PUT", f"{PATH}/{id}", broken).status == 500
@@ -372,22 +372,22 @@ def test_the_offered_login_gives_a_token_that_may_write(guarded):
 @pytest.mark.parametrize(
     "form", ["username=admin&password=wrong", "username=who&password=mock-password", "username=admin", "", "&&=;%"]
 )
-def test_a_wrong_login_says_so_in_the_key_that_the_ui_shows(guarded, form):
+def test_a_wrong_login_is_reported_in_the_key_that_the_ui_shows(guarded, form):
     answer = log_in(guarded, form)
     assert (answer.status, answer.json["code"]) == (403, 7)
     assert answer.json["error"] == "failed to authenticate: not authorized: invalid username and/or password"
 
 
-def test_a_login_is_read_as_a_form():
+def test_a_login_can_be_a_form():
     api = Api(auth=True, credentials=Credentials(username="a b", password="p&q=ü+%"))
     assert log_in(api, "username=a+b&password=p%26q%3D%C3%BC%2B%25").status == 200
 
 
-def test_any_login_will_do_where_nobody_is_asked_for_one(api):
+def test_any_login_is_accepted_if_none_is_required(api):
     assert log_in(api, "username=x&password=y").json["token"] == "mock-admin-token"
 
 
-def test_a_login_knows_its_provider(guarded):
+def test_a_login_names_its_provider(guarded):
     wrong = log_in(guarded, "", type="oidc")
     assert (wrong.status, wrong.message) == (400, 'invalid auth provider type "oidc": invalid arguments')
     wrong = log_in(guarded, "", state="x:y")
@@ -459,7 +459,7 @@ def test_an_invalid_token_is_refused(guarded, body, text):
     assert (answer.status, answer.json["code"], answer.message) == (400, 3, text)
 
 
-def test_only_a_writer_may_have_a_token_made(guarded):
+def test_only_a_writer_may_create_a_token(guarded):
     assert generate(guarded, READS_ONLY, name="n").message == 'not authorized: "READ_WRITE_ACCESS" for "Integration"'
     assert generate(guarded, NO_ACCESS, name="n").message == 'not authorized: "READ_ACCESS" for "Access"'
 
@@ -482,7 +482,7 @@ def test_a_crash_report_goes_to_the_log_in_one_line(api, caplog, after):
     assert ("static/index.js:1" in reported(api, caplog, report.encode() + after)) == (not after)
 
 
-def test_a_crash_report_is_cut_short(api, caplog):
+def test_a_long_crash_report_is_shortened(api, caplog):
     assert len(reported(api, caplog, b"x" * 100_000)) < LONGEST_REPORT + 100
 
 

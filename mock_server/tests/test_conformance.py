@@ -1,4 +1,4 @@
-"""Golden vectors, cases and payloads (data/*.jsonl) against the app, request by request."""
+"""Golden vectors, cases and payloads (data/*.jsonl), sent to the app."""
 
 import base64
 import gzip
@@ -47,7 +47,7 @@ def deployed(validation: str, switches: frozenset[str], **more: Any) -> Api:
 
 
 def central_for(line: dict[str, Any], validation: str) -> Api:
-    """Return a Central in its first state, with the switches that the line needs."""
+    """Return a Central in its initial state, with the switches that the line needs."""
     switches = {name for name, value in line.get("env", {}).items() if value is True}
     api = deployed(validation, frozenset(switches & {"auth", "managed_central"}))
     api.central.store.reset()
@@ -55,7 +55,7 @@ def central_for(line: dict[str, Any], validation: str) -> Api:
 
 
 def play(api: Api, request: dict[str, Any]) -> Answer:
-    """Send a recorded request: admin credentials unless it brings its own, JSON unless it says otherwise."""
+    """Send a recorded request, by default with admin credentials and a JSON body."""
     headers = {"Authorization": "Bearer {{ADMIN}}"} | request.get("headers", {})
     for placeholder, token in TOKENS.items():
         headers = {name: value and value.replace(placeholder, token) for name, value in headers.items()}
@@ -72,7 +72,7 @@ def play(api: Api, request: dict[str, Any]) -> Answer:
 
 
 def subset(expected: Any, actual: Any, path: str = "$") -> str | None:
-    """Return where `actual` lacks what `expected` lists; lists and scalars are equal, type included."""
+    """Return the first place where `actual` lacks a part of `expected`; lists, scalars and types must be equal."""
     if isinstance(expected, dict) and isinstance(actual, dict):
         missing = [f"{path}.{key} is missing" for key in expected if key not in actual]
         found = (subset(value, actual.get(key), f"{path}.{key}") for key, value in expected.items())
@@ -112,7 +112,7 @@ CHECKS: dict[str, Any] = {
 
 
 def disagreements(expect: dict[str, Any], answer: Answer) -> list[str]:
-    """List where an answer departs from what is expected; an expectation without a check is an error."""
+    """List the differences of an answer from the expectations; an unknown expectation raises KeyError."""
     value = json.loads(answer.body) if answer.body else None
     verdicts = {key: CHECKS[key](wanted, answer, value) for key, wanted in expect.items()}
     return [f"{key}: {verdict}" for key, verdict in verdicts.items() if verdict is not True]
@@ -146,14 +146,14 @@ def test_every_case_agrees_as_deployed(case, validation):
 
 
 def masked(value: Any) -> Any:
-    """Put the mask in the place of each credential that an expectation names."""
+    """Replace each credential in an expectation by the mask."""
     if isinstance(value, dict):
         return {key: MASK if key in CREDENTIALS else masked(item) for key, item in value.items()}
     return value
 
 
 @pytest.mark.parametrize("vector", [each for each in lines("vectors") if "env" not in each.values[0]])
-def test_by_default_only_the_documented_differences_show(vector, default_api):
+def test_the_default_differs_from_deployed_only_as_documented(vector, default_api):
     default_api.central.store.reset()
     for step in vector["setup"]:
         play(default_api, step)
@@ -181,7 +181,7 @@ def send(payload: dict[str, Any], api: Api) -> Answer:
 
 
 def with_whole_key(body: Any) -> Any:
-    """Return an account that has no private key one: those who published it left it out."""
+    """Add the private key that was removed from a published service account."""
     account = body.get("google", {}).get("serviceAccount", "") if isinstance(body, dict) else ""
     if '"service_account"' not in account or 'private_key"' in account:
         return body
@@ -211,7 +211,7 @@ def payloads_with(key: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("payload", payloads_with("condition"))
-def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payload):
+def test_a_payload_that_needs_its_registry_is_refused_if_it_is_unreachable(payload):
     answer = send(
         payload, Api(as_deployed=True, central_version=GOLDEN, registry_tests=(RegistryTestRule("*", "unreachable"),))
     )
@@ -221,10 +221,10 @@ def test_a_payload_that_needs_a_reachable_registry_is_refused_without_one(payloa
 
 
 @pytest.mark.parametrize("payload", payloads_with("versions"))
-def test_a_payload_that_a_release_began_to_refuse_is_taken_by_the_one_before(payload):
+def test_a_payload_that_a_release_refuses_is_accepted_by_the_previous_one(payload):
     assert send(payload, Api(as_deployed=True, central_version="4.11")).status == 200
 
 
 @pytest.mark.parametrize("payload", payloads_with("managed_service"))
-def test_a_payload_that_the_managed_service_refuses_is_refused_there(payload):
+def test_the_managed_service_refuses_its_payloads(payload):
     assert send(payload, Api(as_deployed=True, managed=True)).rule == "ecr-iam-managed"

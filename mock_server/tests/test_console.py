@@ -1,4 +1,4 @@
-"""The web console: what it is served as, and each part at work in Chromium."""
+"""The web console: its files, and each of its parts in Chromium."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from mock_server.web.control import document
 
 pytestmark = [pytest.mark.served, pytest.mark.usefixtures("pages")]
 
-expect.set_options(timeout=20_000)  # milliseconds; the tests share the machine with others
+expect.set_options(timeout=20_000)  # milliseconds
 
 PAGE = "/__admin/"
 PARTS = {
@@ -62,7 +62,7 @@ SCRIPT = '<img src=x onerror="alert(1)">'
         ("viewer/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
     ],
 )
-def test_a_file_comes_with_its_type_and_is_sent_once(api, path, type):
+def test_a_file_has_its_type_and_is_revalidated(api, path, type):
     answer = ask(api.app, "GET", PAGE + path)
     assert answer.status == 200
     assert answer.body
@@ -75,7 +75,7 @@ def test_a_file_comes_with_its_type_and_is_sent_once(api, path, type):
 
 
 @pytest.mark.parametrize("prefix", ["", "/__sandbox/team-1"])
-def test_the_address_without_its_last_slash_leads_there(api, prefix):
+def test_the_address_without_its_last_slash_redirects(api, prefix):
     answer = ask(api.app, "GET", f"{prefix}/__admin")
     assert (answer.status, answer.headers["location"]) == (308, "__admin/")
     sandboxes = api.app.gateway.sandboxes
@@ -83,7 +83,7 @@ def test_the_address_without_its_last_slash_leads_there(api, prefix):
 
 
 @pytest.mark.parametrize("path", ["console/nope.js", "console/..", "console/..%5ccli.py", "viewer/nope", "nope"])
-def test_what_is_not_there_is_refused_as_central_refuses(api, path):
+def test_an_unknown_file_is_refused_in_central_s_shape(api, path):
     answer = ask(api.app, "GET", PAGE + path)
     assert answer.status == 404
     assert answer.json["code"] == 5
@@ -97,7 +97,7 @@ def test_without_control_there_is_no_console():
 
 
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
-def test_a_start_says_where_it_is(closed):
+def test_the_banner_shows_its_address(closed):
     with serve_command(*(["--no-control"] if closed else [])) as (_, banner):
         found = re.search(r"console +(.*)", banner)
         assert (found is None) == closed
@@ -128,7 +128,7 @@ def mock() -> Iterator[MockServer]:
 
 @pytest.fixture
 def opened(browser: Browser) -> Iterator[Opened]:
-    """Open the console of a mock; nothing may go wrong in it, and it asks nobody else."""
+    """Return a function that opens the console of a mock; errors and requests to other hosts fail the test."""
     pages: list[tuple[Page, str, list[str], list[str]]] = []
 
     def open(mock: MockServer, name: str = "", *, refused: tuple[int, ...] = (), **context: object) -> Page:
@@ -137,7 +137,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
         asked: list[str] = []
         wrong: list[str] = []
         failed = "Failed to load resource: "
-        # A test may end its mock before its page is closed, and a page that polls then finds nobody.
+        # A test may end its mock before its page is closed, so the page may still poll.
         gone = [f"{failed}net::ERR_{each}" for each in ("CONNECTION", "SOCKET_NOT_CONNECTED", "EMPTY_RESPONSE")]
         expected = (*gone, *(f"{failed}the server responded with a status of {each}" for each in refused))
         page.on("request", lambda sent: asked.append(sent.url))
@@ -155,7 +155,7 @@ def opened(browser: Browser) -> Iterator[Opened]:
 
 
 def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, **headers: str) -> int:
-    """Ask the mock and give the status."""
+    """Send a request to the mock and return the status."""
     data = None if body is None else json.dumps(body).encode()
     sent = urllib.request.Request(mock.url + path, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
@@ -167,7 +167,7 @@ def asked(mock: MockServer, method: str, path: str = PATH, body: object = None, 
 
 
 def part(page: Page) -> Locator:
-    """Return the part that is shown."""
+    """Return the visible part of the page."""
     return page.locator("main > section:visible")
 
 
@@ -181,7 +181,7 @@ def rows(page: Page) -> Locator:
 
 
 @in_chromium
-def test_each_part_shows_what_it_is_about_and_looking_leaves_no_trace(mock, opened):
+def test_each_part_shows_its_content_and_leaves_no_trace_in_the_journal(mock, opened):
     mock.fault("code=503 times=1")
     mock.faults.remove()
     page = opened(mock)
@@ -193,7 +193,7 @@ def test_each_part_shows_what_it_is_about_and_looking_leaves_no_trace(mock, open
 
 
 @in_chromium
-def test_looking_at_what_is_stored_meets_no_fault(mock, opened):
+def test_reading_the_state_meets_no_fault(mock, opened):
     mock.fault("code=503 times=1")
     expect(rows(opened(mock, "integrations"))).to_have_count(12)
     assert [(each.matched, each.met) for each in mock.faults.listed] == [(0, 0)]
@@ -205,7 +205,7 @@ def test_a_request_appears_within_a_second(mock, opened):
     page = opened(mock)
     expect(page.get_by_text("live", exact=True)).to_be_visible()
     seconds = []
-    for number in range(1, 4):  # a busy machine makes one of them late
+    for number in range(1, 4):  # a busy machine may delay one of them
         started = time.monotonic()
         asked(mock, "GET")
         expect(rows(page)).to_have_count(number)
@@ -229,7 +229,7 @@ def test_a_request_is_shown_with_its_warning_and_opens(mock, opened):
 
 
 @in_chromium
-def test_an_opened_refusal_says_what_its_rule_is(mock, opened):
+def test_an_opened_refusal_explains_its_rule(mock, opened):
     page = opened(mock)
     asked(mock, "GET", f"{PATH}/nope")
     page.get_by_role("button", name=f"{PATH}/nope").click()
@@ -238,7 +238,7 @@ def test_an_opened_refusal_says_what_its_rule_is(mock, opened):
 
 
 @in_chromium
-def test_the_curl_line_does_it_again(mock, opened):
+def test_the_curl_line_repeats_the_request(mock, opened):
     page = opened(mock)
     assert asked(mock, "POST", body=docker(name='it\'s "quoted" $HOME `id`')) == 200
     page.get_by_role("button", name=PATH).click()
@@ -250,7 +250,7 @@ def test_the_curl_line_does_it_again(mock, opened):
 
 
 @in_chromium
-def test_requests_are_filtered_held_back_and_cleared(mock, opened):
+def test_requests_can_be_filtered_paused_and_cleared(mock, opened):
     page = opened(mock)
     asked(mock, "GET")
     asked(mock, "GET", f"{PATH}/nope")
@@ -278,7 +278,7 @@ def test_requests_are_filtered_held_back_and_cleared(mock, opened):
 
 @pytest.mark.heavy
 @in_chromium
-def test_five_thousand_requests_are_there_and_few_of_them_rows(opened):
+def test_of_five_thousand_requests_200_are_shown_at_a_time(opened):
     with serving(Settings(journal=5000)) as mock:
         for _ in range(5000):
             ask(mock.app, "GET", f"{PATH}/nope")
@@ -322,7 +322,7 @@ def test_a_mock_without_a_journal_says_so(opened):
 
 
 @in_chromium
-def test_a_name_that_is_markup_shows_as_text_everywhere(mock, opened):
+def test_a_name_with_markup_is_shown_as_text(mock, opened):
     assert asked(mock, "POST", body=docker(name=SCRIPT)) == 200
     asked(mock, "GET", f"{PATH}/%3Cimg%20src=x%20onerror=alert(1)%3E")
     mock.fault(name=SCRIPT, code=503)
@@ -341,7 +341,7 @@ def test_a_name_that_is_markup_shows_as_text_everywhere(mock, opened):
 
 
 @in_chromium
-def test_an_integration_is_deleted_when_that_is_meant(mock, opened):
+def test_an_integration_is_deleted_after_confirmation(mock, opened):
     page = opened(mock, "integrations")
     delete = page.get_by_role("button", name="Delete Public GCR", exact=True)
     page.once("dialog", lambda dialog: dialog.dismiss())
@@ -489,7 +489,7 @@ def test_a_filter_that_nothing_matches_is_reported_from_a_journal_without_reques
 
 
 @in_chromium
-def test_a_path_in_a_narrow_window_keeps_its_pieces_whole(mock, opened):
+def test_a_path_in_a_narrow_window_breaks_between_segments(mock, opened):
     id = "6513270e-269e-4d37-b2a7-4de452e6b438"
     page = opened(mock, viewport={"width": 390, "height": 900})
     asked(mock, "GET", f"{PATH}/{id}?a=1")
@@ -526,7 +526,7 @@ def test_a_sandbox_shows_its_links_to_share(opened, tmp_path):
 
 
 @in_chromium
-def test_others_changes_of_the_state_are_shown(mock, opened):
+def test_changes_by_others_are_shown(mock, opened):
     page = opened(mock, "integrations")
     expect(rows(page)).to_have_count(12)
     asked(mock, "POST", body=docker(name="acme"))
@@ -669,7 +669,7 @@ def test_registry_tests_end_as_the_rules_say(mock, opened):
 
 
 @in_chromium
-def test_sandboxes_are_opened_shown_apart_and_freed(mock, opened):
+def test_sandboxes_are_opened_shown_separately_and_deleted(mock, opened):
     mock.sandbox("team-1").scenario("empty")
     asked(mock, "GET")
     page = opened(mock, "sandboxes")
@@ -733,7 +733,7 @@ def test_the_reference_tries_out_this_mock_in_this_sandbox(mock, opened):
 
 
 @in_chromium
-def test_the_token_is_asked_for_once_and_opens_everything(opened):
+def test_the_token_is_requested_once_and_allows_everything(opened):
     with serving(Settings(control_token="open-sesame")) as mock:
         page = opened(mock, refused=(401,))
         page.get_by_label("Token", exact=True).fill("wrong")
@@ -771,7 +771,7 @@ def test_a_caller_without_a_token_gets_an_error(opened):
 
 
 @in_chromium
-def test_everything_can_be_reached_by_keyboard(mock, opened):
+def test_everything_is_reachable_by_keyboard(mock, opened):
     for _ in range(3):
         asked(mock, "GET")
     page = opened(mock)
@@ -829,7 +829,7 @@ CONTRASTS = """() => {
 
 
 def stands_out(page: Page) -> int:
-    """Count the texts of a page, none of which may be hard to read or lead out of the window."""
+    """Check that every text has contrast and fits into the window; return the number of texts."""
     found = page.evaluate(CONTRASTS)
     assert [each for each in found if each[0] < 4.5] == []
     for element in ("document.documentElement", "(document.querySelector('dialog[open]') ?? document.body)"):
@@ -847,7 +847,7 @@ def stands_out(page: Page) -> int:
         pytest.param("dark", 390, marks=pytest.mark.slow),
     ],
 )
-def test_text_stands_out_from_its_ground_and_nothing_overflows(mock, opened, scheme, width):
+def test_contrast_is_sufficient_and_nothing_overflows(mock, opened, scheme, width):
     """WCAG AA: a contrast of 4.5 for text."""
     mock.scenario("odd-names")
     asked(mock, "POST", body=docker(name="acme", surprise=1))

@@ -54,7 +54,7 @@ def met(client, section):
     return {each.name: each.count for each in reported(client).section(section).met}
 
 
-def test_nothing_is_counted_unless_asked():
+def test_nothing_is_counted_by_default():
     client = create_app(Settings()).test_client()
     client.get(PATH)
     assert client.application.gateway.usage is None
@@ -63,7 +63,7 @@ def test_nothing_is_counted_unless_asked():
     assert "serve --usage" in refused.json["message"]
 
 
-def test_a_request_is_counted_by_its_kind_without_values():
+def test_counts_contain_kinds_of_requests_but_no_values():
     client = mock()
     client.post(PATH, json=DOCKER)
     client.post(PATH, json=DOCKER | {"name": "b"})
@@ -71,12 +71,12 @@ def test_a_request_is_counted_by_its_kind_without_values():
     fields = ("name", "type", "categories", "docker.endpoint", "docker.username", "docker.password")
     assert {*kind.fields} == {*fields, "skipTestIntegration"}
     assert kind == Kind("PostImageIntegration", 200, "", "docker", kind.fields, ("mask-read",))
-    assert again == kind._replace(marks=())  # the first mask is enough
+    assert again == kind._replace(marks=())  # a single mask suffices
     assert "secret-word" not in json.dumps(counted(client).document())
     assert "registry.example.com" not in json.dumps(counted(client).document())
 
 
-def test_resets_and_sandboxes_do_not_matter():
+def test_counts_survive_resets_and_include_sandboxes():
     client = mock()
     client.get(PATH)
     client.post("/__admin/reset")
@@ -86,14 +86,14 @@ def test_resets_and_sandboxes_do_not_matter():
     assert met(client, "operations") == {"GetImageIntegrations": 3}
 
 
-def test_what_is_beside_the_api_is_not_counted():
+def test_requests_outside_of_the_api_are_not_counted():
     client = mock()
     client.get("/v1/metadata")
     client.get("/__admin/health")
     assert counted(client).kinds == {}
 
 
-def test_rules_statuses_types_and_fields_are_met():
+def test_rules_statuses_types_and_fields_are_covered():
     client = mock()
     client.post(PATH, json=DOCKER)
     client.post(PATH, json=DOCKER)
@@ -114,7 +114,7 @@ def test_rules_statuses_types_and_fields_are_met():
     assert met(client, "situations") == {"name-taken": 1, "not-there": 1}
 
 
-def test_behaviours_that_refuse_nothing_are_met():
+def test_behaviours_that_refuse_nothing_are_covered():
     client = mock(empty=True)
     id = client.post(PATH, json=DOCKER).json["id"]
     stored = client.get(f"{PATH}/{id}").json
@@ -141,7 +141,7 @@ def test_a_mask_in_a_compressed_answer_is_seen():
     assert "credentials-masked" in met(client, "rules")
 
 
-def test_situations_are_met():
+def test_situations_are_covered():
     client = mock(auth=True, as_deployed=True, registry_tests=["*=unauthorized"])
     tokens = client.application.settings.credentials
     admin = {"Authorization": f"Bearer {tokens.admin_token}"}
@@ -164,7 +164,7 @@ def test_situations_are_met():
     assert [each.name for each in reported(client).section("situations").gaps] == []
 
 
-def test_faults_are_met_and_survived():
+def test_faults_and_recoveries_are_counted():
     client = mock(faults=["GetImageIntegrations code=503 times=2"])
     other = {"Mock-Central-Sandbox": "other"}
     assert [client.get(PATH).status_code for _ in range(3)] == [503, 503, 200]
@@ -176,7 +176,7 @@ def test_faults_are_met_and_survived():
     assert reported(client).survived == {"code=503": 1}
 
 
-def test_an_answer_of_your_own_is_a_fault():
+def test_a_custom_answer_counts_as_a_fault():
     client = mock(faults=["GetImageIntegrations json={} times=1", "GetImageIntegrations delay=0.001 times=1"])
     assert client.get(PATH).json == {}
     client.get(PATH)
@@ -190,7 +190,7 @@ def test_warnings_are_counted():
     assert reported(client).warnings == (("PostImageIntegration", "$.extra: is not a field of the contract", 2),)
 
 
-def test_many_kinds_are_bounded(monkeypatch):
+def test_the_number_of_kinds_is_limited(monkeypatch):
     monkeypatch.setattr(usage, "MOST_KINDS", 2)
     client = mock()
     for type in ("docker", "quay", "ecr", "clair"):
@@ -201,7 +201,7 @@ def test_many_kinds_are_bounded(monkeypatch):
     assert Kind("PostImageIntegration", 400, "category-required", marks=()) in kinds
 
 
-def test_counts_of_runs_add_up_and_survive_being_written(tmp_path):
+def test_counts_of_runs_add_up_and_can_be_written_and_read(tmp_path):
     client = mock(faults=["GetImageIntegrations code=503 times=1"])
     client.get(PATH)
     client.get(PATH)
@@ -215,7 +215,7 @@ def test_counts_of_runs_add_up_and_survive_being_written(tmp_path):
     assert [*whole.warnings.values()] == [2]
 
 
-def test_as_deployed_is_marked_for_what_was_counted_then():
+def test_counts_of_as_deployed_are_marked():
     client = mock(as_deployed=True, empty=True)
     earlier = Usage("5.0.0")
     earlier.add(counted(mock()))
@@ -232,7 +232,7 @@ def hints():
     return sorted({each.how for section in whole.sections for each in section.gaps})
 
 
-def test_every_hint_is_a_command_that_there_is():
+def test_every_hint_is_an_existing_command():
     from contract_tests.cli.main import main as contract
 
     for hint in hints():
@@ -260,8 +260,8 @@ def test_behaviours_are_rules():
     assert report._BEHAVIOURS.keys() <= {each.id for each in CONTRACT.rules.values() if each.kind == "behaviour"}
 
 
-def test_the_fixtures_meet_most_rules():
-    """The counts see what the fixtures say they show."""
+def test_the_fixtures_cover_most_rules():
+    """The counts include what each fixture is about."""
     client = mock(empty=True)
     folder = Path(__file__).parents[2] / "fixtures"
     rules = set()
@@ -322,18 +322,18 @@ def test_an_invalid_threshold_is_refused(tmp_path, text):
     assert "SECTION=PERCENT" in ran.output
 
 
-def test_all_forms_say_the_same(tmp_path):
+def test_all_formats_report_the_same(tmp_path):
     words = [word for kind in rendering.RENDERERS for word in (f"--report-{kind}", str(tmp_path / kind))]
     assert run(tmp_path, "--fail-under", "types=50%", *words).exit_code == 1
-    told = json.loads((tmp_path / "json").read_text())
-    operations = next(each for each in told["sections"] if each["name"] == "operations")
+    data = json.loads((tmp_path / "json").read_text())
+    operations = next(each for each in data["sections"] if each["name"] == "operations")
     assert operations["met"] == {"GetImageIntegrations": 2, "PostImageIntegration": 1}
     assert operations["percent"] == round(100 * 2 / OPERATIONS, 1)
     assert operations["gaps"][0]["name"] == "GetImageIntegration"
-    assert told["problems"] == [f"types: {1 / TYPES:.1%} covered, 50% required"]
+    assert data["problems"] == [f"types: {1 / TYPES:.1%} covered, 50% required"]
     suites = ET.parse(tmp_path / "junit").getroot()
     assert suites.get("failures") == "1"
-    assert int(suites.get("skipped")) == sum(len(each["gaps"]) for each in told["sections"])
+    assert int(suites.get("skipped")) == sum(len(each["gaps"]) for each in data["sections"])
     page = (tmp_path / "html").read_text()
     assert "Your tests never saw" in page
     assert "<b>" not in page
@@ -370,7 +370,7 @@ def test_a_file_that_is_not_a_usage_file_is_reported(tmp_path, content, says):
     assert "--usage" in refused.output
 
 
-def test_a_keeper_goes_on_from_its_file(tmp_path):
+def test_a_keeper_continues_from_its_file(tmp_path):
     file = tmp_path / "usage.json"
     for _ in range(2):
         client = mock()
@@ -388,7 +388,7 @@ def blocks(kind):
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_the_report_of_the_page_is_what_its_test_gets(pytester):
+def test_the_page_shows_the_report_that_its_test_produces(pytester):
     (code,), (shown,) = blocks("python"), blocks("text")
     pytester.makepyfile(code)
     plugins = ("cacheprovider", "schemathesis", "hypothesispytest", "xdist")
@@ -409,7 +409,7 @@ def test_the_commands_of_the_page_have_their_options():
 
 
 @pytest.mark.served
-def test_a_running_mock_is_asked(tmp_path):
+def test_the_counts_of_a_running_mock_are_fetched(tmp_path):
     with serving(Settings(control_token="abc")) as server:
         server.record_usage()
         refused = CliRunner().invoke(main, ["report", server.url])

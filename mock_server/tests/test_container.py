@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file, as far as that goes without an engine: their steps are run where we are."""
+"""The Dockerfile and the compose file, without a container engine: their steps are run on this machine."""
 
 import json
 import os
@@ -37,12 +37,12 @@ class Instruction(NamedTuple):
 
     @property
     def command(self):
-        """What is run, of an instruction in exec form."""
+        """The command of an instruction in exec form."""
         return json.loads(re.search(r"\[.*\]$", self.words)[0])
 
 
 def stages():
-    """The Dockerfile as a list of instructions for each stage."""
+    """The instructions of each stage of the Dockerfile."""
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text("utf-8"), flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
     found = [Instruction(*line.split(maxsplit=1)) for line in lines if line]
@@ -59,7 +59,7 @@ def only(name, stage=IMAGE):
 
 
 def context():
-    """The files that .dockerignore lets into the build."""
+    """The files that .dockerignore does not exclude."""
     git = shutil.which("git")
     kept = git and subprocess.run([git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout
     if not kept:
@@ -69,14 +69,14 @@ def context():
 
 
 def see_options(words):
-    main.commands["serve"].make_context("serve", list(words))  # raises what a user would read
+    main.commands["serve"].make_context("serve", list(words))  # raises the error that a user would see
     return True
 
 
 # -- what the files say ----------------------------------------------------------------------------
 
 
-def test_the_context_of_the_build_holds_what_is_copied_and_no_tests():
+def test_the_build_context_has_every_copied_file_and_no_tests():
     names = context()
     assert {"requirements/serve.txt", "pyproject.toml", "README.md", "LICENSE", "openapi.yaml"} <= {*names}
     assert "mock_server/web/control.yaml" in names
@@ -87,7 +87,7 @@ def test_the_context_of_the_build_holds_what_is_copied_and_no_tests():
             assert source == "." or source in names
 
 
-def test_the_image_serves_beyond_itself_as_nobody_in_particular():
+def test_the_image_listens_on_all_addresses_as_an_unprivileged_user():
     command = only("ENTRYPOINT").command
     assert command[:2] == ["mock-central", "serve"]
     assert see_options(command[2:])
@@ -97,7 +97,7 @@ def test_the_image_serves_beyond_itself_as_nobody_in_particular():
     assert only("ENV").words == f"PATH={HOME}/bin:$PATH"
 
 
-def test_compose_binds_to_loopback_and_takes_every_right_away():
+def test_compose_binds_to_loopback_and_drops_every_capability():
     (service,) = yaml.safe_load(COMPOSE.read_text("utf-8"))["services"].values()
     port = only("EXPOSE").words
     assert service["ports"] == [f"127.0.0.1:{port}:{port}"]
@@ -123,7 +123,7 @@ def dclint(path):
 
 
 @pytest.mark.slow
-def test_dclint_has_nothing_against_the_compose_file(tmp_path):
+def test_dclint_accepts_the_compose_file(tmp_path):
     done = dclint(COMPOSE)
     assert done.returncode == 0, done.stdout + done.stderr
     broken = tmp_path / "compose.yaml"
@@ -137,7 +137,7 @@ def test_dclint_has_nothing_against_the_compose_file(tmp_path):
 
 
 def health(url):
-    """Run the health check of the image against a mock elsewhere."""
+    """Run the health check of the image against a given URL."""
     there = url.removeprefix("http://")
     command = [word.replace("127.0.0.1:8080", there) for word in only("HEALTHCHECK").command]
     assert there in command[-1]
@@ -145,7 +145,7 @@ def health(url):
     return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode
 
 
-def test_the_health_check_distinguishes_a_serving_mock_from_another():
+def test_the_health_check_passes_only_for_a_serving_mock():
     with serving() as mock:
         assert health(mock.url) == 0
         url = mock.url
@@ -154,7 +154,7 @@ def test_the_health_check_distinguishes_a_serving_mock_from_another():
 
 @pytest.fixture(scope="module")
 def image():
-    """A folder in which the steps of the build were run, as anybody may read it."""
+    """A world-readable folder in which the steps of the build were run."""
     with tempfile.TemporaryDirectory(prefix="mock-central-image-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -187,7 +187,7 @@ def step(words, folder):
 
 @contextmanager
 def started(folder, *words, **options):
-    """Start what the image starts, on a free loopback port; give its URL."""
+    """Run the image's command on a free loopback port; yield its URL."""
     name, *rest = only("ENTRYPOINT").command
     command = [folder / HOME[1:] / "bin" / name, *rest, "--host", "127.0.0.1", "--port", "0", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PATH": "/usr/bin"}, **options) as process:
@@ -199,7 +199,7 @@ def started(folder, *words, **options):
 
 
 @pytest.mark.slow
-def test_what_the_build_installs_serves_and_is_healthy(image):
+def test_the_installed_mock_serves_and_is_healthy(image):
     with started(image, "--scenario", "empty", cwd="/") as url:
         assert health(url) == 0
     tools = {path.name for path in (image / HOME[1:] / "bin").iterdir()}
@@ -209,7 +209,7 @@ def test_what_the_build_installs_serves_and_is_healthy(image):
 
 @pytest.mark.slow
 @pytest.mark.skipif(bool(missing()), reason=missing())
-def test_what_the_build_installs_reaches_a_store(image):
+def test_the_installed_mock_reaches_a_store(image):
     with RedisServer() as server, started(image, "--store", server.url, cwd="/") as url:
         assert health(url) == 0
         server.kill()

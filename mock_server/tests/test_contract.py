@@ -1,4 +1,4 @@
-"""`openapi.yaml` and its reading: the document is right, and document and code name the same things."""
+"""`openapi.yaml`: it is valid, and it matches the code."""
 
 import re
 from collections import Counter
@@ -25,7 +25,7 @@ RULES: list[Any] = [pytest.param(rule, id=rule.id) for rule in CONTRACT.history.
 
 
 def nodes(node: Any, path: str = "#") -> Any:
-    """Walk the document: each node with its path."""
+    """Yield each node of the document with its path."""
     yield path, node
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, child in children:
@@ -47,13 +47,13 @@ def test_the_document_is_openapi_3_1():
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_what_a_release_has_is_openapi_3_1(view):
+def test_the_document_of_each_release_is_openapi_3_1(view):
     errors = OpenAPIV31SpecValidator(view.document).iter_errors()
     assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_every_type_of_a_release_has_an_example_that_fits(view):
+def test_every_type_of_a_release_has_a_valid_example(view):
     for type, known in view.types.items():
         example = view.example(type)
         assert example["type"] == type
@@ -62,7 +62,7 @@ def test_every_type_of_a_release_has_an_example_that_fits(view):
 
 
 @pytest.mark.parametrize("path", media_types())
-def test_every_example_of_a_body_fits_its_schema(path):
+def test_every_example_of_a_body_is_valid(path):
     media = media_types()[path]
     schema = media["schema"]["$ref"].rpartition("/")[2]
     assert media["examples"]
@@ -79,7 +79,7 @@ SCHEMAS_WITH_EXAMPLES = {
 
 
 @pytest.mark.parametrize("path", SCHEMAS_WITH_EXAMPLES)
-def test_every_example_of_a_schema_fits_it(path):
+def test_every_example_of_a_schema_is_valid(path):
     node = SCHEMAS_WITH_EXAMPLES[path]
     validator = jsonschema_rs.Draft202012Validator(
         {**node, "components": DOCUMENT["components"]}, validate_formats=True
@@ -141,9 +141,9 @@ CODE = sources(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAG
 TESTS = sources(Path(__file__).parent.glob("*.py"))
 
 
-def test_no_key_of_the_document_is_given_twice():
+def test_no_key_of_the_document_is_repeated():
     class Loader(yaml.SafeLoader):
-        """Refuses what YAML lets pass: of a key that stands twice the last value counts."""
+        """A loader that refuses repeated keys, of which YAML keeps the last one."""
 
         def construct_mapping(self, node, deep=False):
             keys = [self.construct_object(key, deep=True) for key, _ in node.value]
@@ -153,7 +153,7 @@ def test_no_key_of_the_document_is_given_twice():
     yaml.load(contracts.find().read_bytes(), Loader)
 
 
-def test_every_rule_that_the_document_names_is_there():
+def test_every_rule_that_the_document_names_exists():
     assert {
         each["createRefusedBy"] for each in CONTRACT.source["x-types"].values() if "createRefusedBy" in each
     } <= set(CONTRACT.history)
@@ -171,14 +171,14 @@ def test_every_rule_is_well_formed(rule: RuleHistory):
     assert (rule.status >= 400 and rule.code > 0) == refuses
 
 
-def test_every_gateway_code_goes_with_its_status():
+def test_every_grpc_code_matches_its_status():
     pairs = {(rule.code, rule.status) for rule in CONTRACT.history.values() if rule.code}
     assert pairs == {(3, 400), (5, 404), (7, 403), (8, 429), (12, 501), (13, 500), (16, 401)}
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_every_rule_is_named_where_it_is_kept(rule: RuleHistory):
-    """As a method or in a look-up; a behaviour without a place of its own at least in a test."""
+def test_every_rule_is_named_in_its_code(rule: RuleHistory):
+    """As a method or in a look-up; a behaviour without code of its own is named in a test."""
     in_code = f'"{rule.id}"' in CODE or f"def {rule.id.replace('-', '_')}(" in CODE
     assert in_code or (rule.kind == "behaviour" and re.search(f'[`"]{rule.id}[`"]', TESTS))
 
@@ -225,7 +225,7 @@ def test_the_checked_endpoints_are_those_of_central():
     assert marked("validate", "nolocalendpoint") == expected
 
 
-def test_fields_stand_in_the_order_in_which_central_writes_them():
+def test_fields_are_in_the_order_in_which_central_writes_them():
     messages = [CONTRACT.integration, *(each.message for each in CONTRACT.integration.members if each.message)]
     assert {message.name: [field.name for field in message.fields] for message in messages} == {
         "StorageImageIntegration": [
@@ -249,8 +249,8 @@ def test_fields_stand_in_the_order_in_which_central_writes_them():
     }
 
 
-def test_two_names_are_camel_case_in_the_proto_itself():
-    """`oauth_token` and `update_password` are therefore no fields at all."""
+def test_two_fields_are_camel_case_in_the_proto_file():
+    """So `oauth_token` and `update_password` are not fields."""
     update = CONTRACT.message("V1UpdateImageIntegrationRequest")
     quay = CONTRACT.integration.by_name["quay"].message
     assert quay is not None
@@ -281,7 +281,7 @@ DEFAULTS = {
 }
 
 
-def test_a_fresh_central_holds_the_twelve_defaults():
+def test_a_fresh_central_has_the_twelve_defaults():
     found = Api(namespace="elsewhere").list()
     member = {each["id"]: each[CONTRACT.types[each["type"]].member] for each in found}
     assert {each["id"]: (each["name"], each["type"], member[each["id"]].get("endpoint")) for each in found} == DEFAULTS

@@ -1,4 +1,4 @@
-"""The control calls: looking into the mock and changing it while it runs."""
+"""The control calls, which inspect and change the running mock."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ def names(api):
     return [each["name"] for each in api.list()]
 
 
-def test_the_document_is_one_and_every_call_of_it_answers(api):
+def test_the_document_is_valid_and_every_call_answers(api):
     assert not list(OpenAPIV31SpecValidator(document()).iter_errors())
     assert control(api, "GET", "/openapi.json").json == document()
     for path, item in document()["paths"].items():
@@ -39,7 +39,7 @@ def test_the_document_is_one_and_every_call_of_it_answers(api):
                 assert answer.status in known, (method, path, answer)
 
 
-def test_a_reset_makes_everything_as_it_was():
+def test_a_reset_restores_everything():
     api = Api(scenario="one-of-each")
     before = api.ask("GET").body
     api.create(docker(name="mine"))
@@ -68,7 +68,7 @@ def test_scenarios_are_switched_while_running(api):
     assert len(api.list()) == 7
 
 
-def test_a_state_is_taken_out_and_put_back(api):
+def test_a_state_is_exported_and_replaced(api):
     id = api.created(docker(name="mine"))
     state = control(api, "GET", "/state").json
     assert state["integrations"][-1]["docker"]["password"] == "not-a-real-password"
@@ -208,7 +208,7 @@ def test_an_invalid_number_of_a_fault_is_not_found(api):
     assert control(api, "DELETE", "/faults/" + "9" * 5000).status == 404
 
 
-def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
+def test_mutants_are_applied_and_removed_and_the_state_stays(api):
     api.create(docker(name="mine"))
     assert control(api, "PUT", "/mutants", {"mutants": ["name-unique"]}).json == {"mutants": ["name-unique"]}
     assert api.create(docker(name="mine")).status == 200
@@ -219,7 +219,7 @@ def test_mutants_are_planted_and_taken_out_and_the_state_stays(api):
     assert "did you mean name-unique" in control(api, "PUT", "/mutants", {"mutants": ["name-uniqe"]}).message
 
 
-def test_mutants_of_the_start_are_reported_and_taken_out():
+def test_mutants_from_the_start_are_listed_and_removed():
     api = Api(mutants=("name-unique",))
     assert control(api, "GET", "/mutants").json["mutants"] == ["name-unique"]
     control(api, "PUT", "/mutants", {"mutants": []})
@@ -228,7 +228,7 @@ def test_mutants_of_the_start_are_reported_and_taken_out():
     assert [api.create(docker()).status for _ in range(2)] == [200, 200]
 
 
-def test_registries_are_changed_while_running(api):
+def test_registry_test_rules_are_replaced_while_running(api):
     rules = control(api, "GET", "/registry-tests").json
     assert {"host": "*.invalid", "outcome": "unreachable"} in rules["rules"]
     control(api, "PUT", "/registry-tests", {"rules": [{"host": "*.example.com", "outcome": "unauthorized"}]})
@@ -238,7 +238,7 @@ def test_registries_are_changed_while_running(api):
     assert "down: the outcome is not one of pass, unreachable" in answer.message
 
 
-def test_every_known_value_is_named(api):
+def test_an_invalid_choice_is_refused_with_all_valid_ones(api):
     answer = control(api, "POST", "/faults", {"fault": "hang"})
     assert (answer.status, answer.message) == (
         400,
@@ -288,13 +288,13 @@ def test_a_whole_number_of_json_may_have_a_fraction_of_zero(api):
 
 
 @pytest.mark.parametrize("query", ["since=-1", "status=teapot", "timeout=61", "count=x"])
-def test_an_invalid_wait_is_refused_and_holds_no_place(query):
+def test_an_invalid_wait_is_refused_and_frees_its_place(query):
     api = Api(fatal_answers=False)
     for _ in range(MOST_WAITING + 1):
         assert control(api, "GET", f"/requests/wait?{query}").status == 400
 
 
-def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
+def test_waiting_ends_with_the_requests_or_the_timeout(api):
     threading.Timer(0.2, lambda: api.create(docker(name="mine"))).start()
     answer = control(api, "GET", "/requests/wait?operation=PostImageIntegration&timeout=5")
     assert answer.json["requests"][0]["body"]["name"] == "mine"
@@ -304,7 +304,7 @@ def test_waiting_for_requests_ends_with_them_or_with_its_time(api):
 
 
 @pytest.mark.served
-def test_requests_are_streamed_as_they_come():
+def test_requests_are_streamed_immediately():
     with serving() as mock:
         stream = urllib.request.urlopen(f"{mock.url}{PREFIX}/requests/stream", timeout=10)
         assert stream.headers["Content-Type"].startswith("text/event-stream")
@@ -319,7 +319,7 @@ def test_requests_are_streamed_as_they_come():
 
 @pytest.mark.served
 @pytest.mark.parametrize("again", [("?since=500", {}), ("", {"Last-Event-ID": "500"})], ids=["since", "Last-Event-ID"])
-def test_who_followed_a_server_that_began_anew_misses_nothing(again):
+def test_a_stream_resumed_after_a_restart_misses_nothing(again):
     query, headers = again
     with serving() as mock:
         urllib.request.urlopen(f"{mock.url}/v1/imageintegrations", timeout=10).close()
@@ -329,7 +329,7 @@ def test_who_followed_a_server_that_began_anew_misses_nothing(again):
 
 
 @pytest.mark.served
-def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
+def test_a_stream_sends_many_requests_in_batches(monkeypatch):
     woken: list[tuple[Journal, float]] = []  # streams of other tests may still wait
     wait = Journal.wait
     monkeypatch.setattr(Journal, "wait", lambda *asked: woken.append((asked[0], time.monotonic())) or wait(*asked))
@@ -345,10 +345,10 @@ def test_a_stream_does_not_wake_for_each_request_of_many(monkeypatch):
     assert all(later - sooner >= 0.05 for sooner, later in pairwise(times))
 
 
-def test_no_more_calls_wait_than_may(api):
+def test_the_number_of_waiting_calls_is_limited(api):
     def wait() -> None:
         while control(api, "GET", "/requests/wait?timeout=60").status == 429:
-            pass  # for a moment, the call below had the last place
+            pass  # the call below may have taken the last place
 
     waiting = [threading.Thread(target=wait) for _ in range(MOST_WAITING)]
     for each in waiting:
@@ -361,7 +361,7 @@ def test_no_more_calls_wait_than_may(api):
     assert control(api, "GET", "/requests/wait?timeout=0").status == 200
 
 
-def test_a_stream_that_is_never_read_holds_nothing(api):
+def test_an_unread_stream_occupies_no_place(api):
     client = api.app.test_client()
     for _ in range(MOST_WAITING + 1):
         answer = client.head(f"{PREFIX}/requests/stream")
@@ -371,17 +371,17 @@ def test_a_stream_that_is_never_read_holds_nothing(api):
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_a_client_that_leaves_lets_go_of_its_stream():
+def test_a_disconnected_client_frees_its_place():
     with serve_command() as (_, banner):
         url = url_in(banner)
         for _ in range(MOST_WAITING * 2):
             until = time.monotonic() + 30
-            while True:  # the server hears of the end when it sends something
+            while True:  # the server notices the disconnect when it sends
                 try:
                     stream = urllib.request.urlopen(f"{url}{PREFIX}/requests/stream", timeout=10)
                     break
                 except urllib.error.HTTPError as error:
-                    error.close()  # 429: as many as may
+                    error.close()  # 429: the limit is reached
                     assert time.monotonic() < until, "every stream is still held"
                     urllib.request.urlopen(f"{url}/v1/imageintegrations", timeout=10).close()
             assert stream.readline() == b"retry: 1000\n"
@@ -389,7 +389,7 @@ def test_a_client_that_leaves_lets_go_of_its_stream():
 
 
 def test_any_origin_may_call_central_but_not_control():
-    """What is stored stands there in clear."""
+    """Control calls show stored credentials in clear text."""
     api = Api(cors="*")
     assert "access-control-allow-origin" in api.ask("GET", headers={"Origin": "http://page"}).headers
     assert "access-control-allow-origin" not in control(api, "GET", "/state", Origin="http://page").headers
@@ -406,7 +406,7 @@ def test_sandboxes_are_listed_and_freed(api):
     assert control(api, "DELETE", "/sandboxes").json == {"removed": 1}
 
 
-def test_a_sandbox_is_controlled_apart(api):
+def test_control_calls_concern_only_their_sandbox(api):
     control(api, "PUT", "/scenario", {"scenario": "empty"}, **{"Mock-Central-Sandbox": "a"})
     control(api, "POST", "/faults", {"code": 503}, **{"Mock-Central-Sandbox": "b"})
     assert ask(api.app, "GET", "/__sandbox/a/v1/imageintegrations").json == {"integrations": []}
@@ -415,7 +415,7 @@ def test_a_sandbox_is_controlled_apart(api):
     assert ask(api.app, "GET", "/__sandbox/a/__admin/requests/count").json == {"count": 1}
 
 
-def test_settings_are_shown_without_what_lets_somebody_in():
+def test_settings_are_shown_without_tokens():
     api = Api(control_token="s3cr3t")
     answer = control(api, "GET", "/settings", Authorization="Bearer s3cr3t")
     assert answer.json["control_token"] is True
@@ -423,7 +423,7 @@ def test_settings_are_shown_without_what_lets_somebody_in():
     assert "mock-admin-token" not in answer.body.decode()
 
 
-def test_a_token_closes_all_calls_but_the_health():
+def test_all_calls_but_health_require_the_token():
     api = Api(control_token="right")
     assert control(api, "GET", "/health").status == 200
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "right"}, {"Authorization": "Bearer"}):
@@ -432,7 +432,7 @@ def test_a_token_closes_all_calls_but_the_health():
     assert control(api, "POST", "/reset", Authorization="bearer right").status == 200
 
 
-def test_control_can_be_left_out():
+def test_control_calls_can_be_turned_off():
     api = Api(control=False)
     assert control(api, "GET", "/health").status == 200
     assert control(api, "POST", "/reset").rule == "unknown-route"
@@ -440,22 +440,22 @@ def test_control_can_be_left_out():
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status", "told"),
+    ("method", "path", "status", "text"),
     [
         ("GET", "/scenrios", 404, "/__admin/scenrios is not a control call; GET /__admin/openapi.json lists them"),
         ("POST", "/nope", 404, "/__admin/nope is not a control call"),
         ("POST", "/scenario", 501, "/__admin/scenario accepts GET, HEAD, PUT"),
     ],
 )
-def test_a_wrong_control_call_is_reported_with_a_hint(api, method, path, status, told):
+def test_an_unknown_control_call_is_refused_with_a_hint(api, method, path, status, text):
     answer = control(api, method, path)
-    assert (answer.status, told in answer.message) == (status, True), answer
+    assert (answer.status, text in answer.message) == (status, True), answer
 
 
 @pytest.mark.parametrize("origin", ["http://page.example", "null", "http://localhost:1"])
 @pytest.mark.parametrize("cors", [None, "*", "http://other.example"])
 def test_a_page_of_another_origin_changes_nothing(origin, cors):
-    """A browser sends a simple POST to a server that never said that it may."""
+    """Browsers send a simple POST without asking."""
     api = Api(cors=cors)
     api.create(docker())
     answer = control(api, "POST", "/reset", Origin=origin, **{"Content-Type": "text/plain"})
@@ -464,18 +464,18 @@ def test_a_page_of_another_origin_changes_nothing(origin, cors):
     assert len(api.central.store) == 13
 
 
-def test_the_mock_s_own_page_and_the_chosen_origin_may_call(api):
+def test_pages_of_the_mock_and_of_the_allowed_origin_may_call(api):
     assert control(api, "POST", "/reset", Origin="http://localhost").status == 200
     assert control(Api(cors="http://page"), "POST", "/reset", Origin="http://page").status == 200
 
 
-def test_settings_that_are_files_are_shown(tmp_path):
+def test_settings_with_files_are_shown(tmp_path):
     (tmp_path / "index.html").touch()
     api = Api(ui=tmp_path)
     assert ask(api.app, "GET", "/__admin/settings").json["ui"] == str(tmp_path)
 
 
-def test_the_certificate_authority_asks_for_no_token():
+def test_the_certificate_authority_needs_no_token():
     api = Api(tls_ca="-----BEGIN CERTIFICATE-----", control_token="secret")
     answer = ask(api.app, "GET", "/__admin/ca.pem")
     assert (answer.status, answer.body) == (200, b"-----BEGIN CERTIFICATE-----")

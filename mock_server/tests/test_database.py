@@ -1,4 +1,4 @@
-"""What Central's database refuses, and how the loser of a race is answered."""
+"""Errors of Central's database: names that it cannot store, and lost races."""
 
 import random
 import re
@@ -48,8 +48,8 @@ TOO_LONG = (
     ],
     ids=lambda value: f"{len(value)} {value[:5]!a}" if value and len(value) < 200_000 else str(value),
 )
-def test_a_name_has_to_fit_into_its_index(name, error):
-    """Compared with PostgreSQL 15 on 265 names, random ones, periodic ones and words."""
+def test_a_name_must_fit_into_its_index(name, error):
+    """Compared with PostgreSQL 15 on 265 names: random, periodic and words."""
     assert database.name_error(name) == error
 
 
@@ -57,7 +57,7 @@ def test_a_match_begins_with_its_first_byte():
     assert [database._match(value, 4, 0) for value in (b"abc-abc", b"abc-xbc", b"abc-axc")] == [3, 0, 1]
 
 
-def test_a_name_that_the_database_cannot_hold_is_a_refusal_of_its_own():
+def test_a_name_that_the_database_cannot_store_has_its_own_refusal():
     answer = Api().create(docker(name="a\0b"))
     assert (answer.status, answer.json["code"], answer.rule) == (400, 3, "database-text")
 
@@ -92,7 +92,7 @@ def test_a_name_of_a_million_equal_letters_does_not_fit():
 
 
 def together(api: Api, *asked: Callable[[], Answer]) -> list[Answer]:
-    """Let requests in at once: all have looked whether the name is free before one of them writes."""
+    """Run requests concurrently: all check whether the name is free before one of them writes."""
     answers: list[Answer] = []
     with api.central.store.lock:
         threads = [threading.Thread(target=lambda ask=ask: answers.append(ask())) for ask in asked]
@@ -105,7 +105,7 @@ def together(api: Api, *asked: Callable[[], Answer]) -> list[Answer]:
 
 
 @pytest.mark.parametrize(("as_deployed", "text"), [(False, SERVICE), (True, f"{DATABASE}: invalid arguments")])
-def test_of_creates_at_once_one_wins_and_the_others_are_reported_by_the_database(as_deployed, text):
+def test_of_concurrent_creates_one_wins_and_the_others_get_the_database_error(as_deployed, text):
     api = Api(as_deployed=as_deployed)
     answers = together(api, *[lambda: api.create(docker(name="raced"))] * 6)
     assert Counter(each.status for each in answers) == {200: 1, 400: 5}
@@ -115,7 +115,7 @@ def test_of_creates_at_once_one_wins_and_the_others_are_reported_by_the_database
 
 
 @pytest.mark.parametrize("verb", ["put", "patch"])
-def test_of_renames_at_once_one_wins_and_the_others_conflict(verb):
+def test_of_concurrent_renames_one_wins_and_the_others_conflict(verb):
     api = Api(as_deployed=True)
     ids = [api.created(docker(name=f"n{number}")) for number in range(4)]
     rename = {"put": api.put, "patch": lambda id, sent: api.patch(id, sent, update_password=True)}[verb]
@@ -141,6 +141,6 @@ def test_a_nul_elsewhere_is_stored(api):
     assert api.stored(id)["docker"]["username"] == "a\0b"
 
 
-def test_an_id_that_is_not_text_is_shown_as_it_can_be():
+def test_an_id_that_is_not_utf_8_is_shown_with_replacement_characters():
     shown = '\N{REPLACEMENT CHARACTER}: failed to retrieve integration health "\\xff"'
     assert Api().delete("%ff").message == f"Error removing health for integration {shown}"

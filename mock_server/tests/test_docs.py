@@ -28,7 +28,7 @@ def named(page):
 
 
 def anchors(page):
-    """Return what GitHub makes of the headings of a page."""
+    """Return GitHub's anchors of the headings of a page."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
@@ -41,7 +41,7 @@ def test_no_page_but_reference_is_long():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
-def test_links_inside_the_project_lead_somewhere(page):
+def test_links_inside_the_project_have_targets(page):
     for target in re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8")):
         if "://" in target:
             continue
@@ -59,13 +59,13 @@ def test_a_page_that_is_read_from_the_beginning_is_short(folder):
 
 
 def compared(text):
-    """Return an answer without what differs from run to run; over granian header names come in small letters."""
+    """Return an answer without its variable parts; granian sends header names in lower case."""
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", text).strip().lower()
 
 
 @pytest.mark.served
 def test_the_tour_of_the_quick_start_works_when_pasted():
-    """All blocks run in one shell, in order, as a person pastes them."""
+    """All blocks run in order in one shell, as if pasted."""
     text = (ROOT / "docs/quick-start/stub.md").read_text("utf-8")
     tour = re.search(r"^## Five minutes\n.*?(?=^## )", text, re.DOTALL | re.MULTILINE)[0]
     blocks = re.findall(r"```(sh|json|text)\n(.*?)```", tour, re.DOTALL)
@@ -82,7 +82,7 @@ def test_the_tour_of_the_quick_start_works_when_pasted():
 
 
 def console(page):
-    """Find the commands of a page that ask a mock, and what it says they print."""
+    """Yield the commands of a page that call a mock, with the output that the page shows."""
     for block in re.findall(r"```console\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
         for command, shown in re.findall(r"\$ (.*)\n((?:(?!\$ ).*\n)*)", block):
             if "http://127.0.0.1:8080" in command and command.startswith("curl"):
@@ -91,7 +91,7 @@ def console(page):
 
 @pytest.mark.served
 def test_the_commands_of_a_page_show_what_the_mock_answers():
-    """Each page begins with a mock as it starts."""
+    """Each page starts with a fresh mock."""
     pages = [page for page in PAGES if [*console(page)]]
     assert sum(len([*console(page)]) for page in pages) >= 5
     with serving() as mock:
@@ -104,7 +104,7 @@ def test_the_commands_of_a_page_show_what_the_mock_answers():
             mock.reset()
 
 
-def test_what_is_sent_to_the_api_has_a_content_type():
+def test_requests_in_the_docs_have_a_content_type():
     lines = [
         line
         for page in PAGES

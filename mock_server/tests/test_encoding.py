@@ -1,4 +1,4 @@
-"""How an answer is written: compressed from the size from which Central's gzip handler compresses."""
+"""Encoding of answers: headers, compression and indent."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from mock_server.gateway.encoding import header_text
 from mock_server.tests.conftest import Api, docker
 
 
-def test_a_long_header_is_cut_and_says_so():
+def test_a_long_header_is_shortened_and_marked():
     assert header_text("x" * 2000) == "x" * 2000
     assert header_text("x" * 2001) == "x" * 2000 + "..."
 
@@ -45,18 +45,18 @@ PRETTY = "application/json+pretty"
         ("", {"Content-Type": f"{PRETTY};x"}, False),
     ],
 )
-def test_an_indent_is_asked_for_by_query_accept_or_type(api, query, headers, indented):
+def test_an_indent_is_requested_by_query_accept_or_content_type(api, query, headers, indented):
     """Recorded with grpc-gateway 2.29.0."""
     answer = api.ask("GET", f"/x?{query}", headers=headers)
     assert answer.body.startswith(b'{\n  "code"' if indented else b'{"code"')
 
 
 @pytest.mark.parametrize("query", ["", "?pretty"])
-def test_an_answer_escapes_nothing_that_json_need_not(query):
+def test_an_answer_has_no_needless_escapes(query):
     answer = Api(empty=True).ask("POST", query, docker(name="Zürich <&>"))
     assert "Zürich <&>".encode() in answer.body
 
 
-def test_the_fields_of_a_form_ask_for_no_indent(api):
+def test_form_fields_do_not_request_an_indent(api):
     headers = {"X-HTTP-Method-Override": "GET", "Content-Type": "application/x-www-form-urlencoded"}
     assert api.ask("POST", "/x", b"pretty", headers).body.startswith(b'{"code"')

@@ -1,4 +1,4 @@
-"""The older forms of the contract are valid documents, and say of requests and answers what the contract says."""
+"""Exports of the contract in older formats are valid and equivalent documents."""
 
 import json
 from copy import deepcopy
@@ -56,7 +56,7 @@ def test_forms_leave_the_contract_as_it_is():
 
 
 def schemas_in(node):
-    """Return the schemas of parameters, headers, bodies and components, with those in them."""
+    """Return all schemas of parameters, headers, bodies and components, including nested ones."""
     if isinstance(node, list):
         return [found for each in node for found in schemas_in(each)]
     if not isinstance(node, dict):
@@ -65,13 +65,13 @@ def schemas_in(node):
     return [*inner, *([node["schema"]] if "schema" in node else node.get("schemas", {}).values())]
 
 
-def test_no_schema_of_openapi_3_0_has_a_word_of_3_1():
+def test_no_schema_of_openapi_3_0_has_a_keyword_of_3_1():
     schemas = schemas_in(export.openapi_3_0(CONTRACT))
     assert len(schemas) > 50
     assert [each for each in schemas if "examples" in each or isinstance(each.get("type"), list)] == []
 
 
-def test_a_parameter_of_one_operation_is_written_in_words_of_3_0_too():
+def test_a_parameter_of_one_operation_has_keywords_of_3_0_too():
     document = deepcopy(dict(CONTRACT.source))
     own = {"name": "own", "in": "query", "schema": {"type": ["string", "null"], "examples": ["x"]}}
     document["paths"]["/v1/imageintegrations"]["get"]["parameters"].append(own)
@@ -115,7 +115,7 @@ def test_swagger_2_describes_both_ways_to_log_in():
     }
 
 
-def test_swagger_2_describes_what_is_sent():
+def test_swagger_2_describes_the_body_parameter():
     for path, item in export.swagger_2(CONTRACT)["paths"].items():
         for method, entry in item.items():
             sent = [each for each in entry.get("parameters", ()) if each.get("in") == "body"]
@@ -132,7 +132,7 @@ def test_swagger_2_has_the_fields_of_the_contract():
     assert made["StorageImageIntegration"]["properties"]["source"]["x-nullable"] is True
 
 
-def test_swagger_2_says_what_the_contract_says_in_its_own_words():
+def test_swagger_2_translates_keywords_of_openapi_3_1():
     made, document = export.swagger_2(CONTRACT), CONTRACT.document
     own = {"swagger": "2.0", "basePath": "/", "consumes": ["application/json"], "produces": ["application/json"]}
     assert {key: made[key] for key in own} == own

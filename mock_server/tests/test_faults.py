@@ -1,4 +1,4 @@
-"""Fault on demand: refusals, delays and spoilt answers, asked for by header, option or control call."""
+"""Injected faults: refusals, delays and broken answers, by header, option or control call."""
 
 import http.client
 import json
@@ -63,12 +63,12 @@ def test_a_code_replaces_the_reason_of_an_upstream():
     assert (found.status, found.reason) == (503, "")
 
 
-def test_a_refused_request_does_nothing(api):
+def test_a_refused_request_changes_nothing(api):
     assert preferring(api, "code=503", "POST", "", docker()).status == 503
     assert len(api.list()) == 12
 
 
-def test_any_request_can_be_refused(api):
+def test_every_request_can_be_refused(api):
     for method, rest in (("PUT", "/x"), ("PATCH", "/x"), ("DELETE", "/x"), ("POST", "/test"), ("GET", "/no/route")):
         assert preferring(api, "code=503", method, rest, {}).status == 503
 
@@ -84,17 +84,17 @@ def test_an_invalid_code_is_reported(api, code):
 @pytest.mark.parametrize(
     "header", ["code: 503", "code 503", 'json={"a":1}', 'html=<a href="x">', 'wait=5, code="503', "delay: 1, code=503"]
 )
-def test_a_preference_that_cannot_be_read_is_reported(api, header):
+def test_an_invalid_preference_is_reported(api, header):
     answer = preferring(api, header)
     assert (answer.status, answer.rule) == (400, "prefer")
     assert "in double quotes, such as" in answer.message
 
 
 def test_a_preference_that_the_server_emptied_is_logged(api, caplog):
-    """Granian hands on a header that is not ASCII without its value."""
+    """granian empties a header that is not ASCII."""
     assert preferring(api, "").status == 200
-    told = "ignored Prefer: it is empty or not ASCII; POST /__admin/faults accepts other characters"
-    assert caplog.messages[0] == told
+    message = "ignored Prefer: it is empty or not ASCII; POST /__admin/faults accepts other characters"
+    assert caplog.messages[0] == message
 
 
 def test_an_invalid_preference_does_not_hide_the_next_one(api, caplog):
@@ -108,14 +108,14 @@ def test_prefer_sets_several_headers(api):
     assert (answer.headers["retry-after"], answer.headers["x-reason"]) == ("5", "busy")
 
 
-def test_a_body_at_the_edge_of_nesting_is_matched_by_nothing():
+def test_a_body_at_the_nesting_limit_matches_no_fault():
     api = Api(fatal_answers=False)
     ask(api.app, "POST", "/__admin/faults", {"code": 503, "match-json": {"$": "x"}})
     statuses = {api.ask("POST", "", b'{"a":' * levels + b"1" + b"}" * levels).status for levels in range(940, 1000)}
     assert statuses == {400}
 
 
-def test_a_preference_of_others_is_ignored_and_logged(api, caplog):
+def test_another_servers_preference_is_ignored_and_logged(api, caplog):
     with caplog.at_level("INFO", "mock_central"):
         answer = preferring(api, "respond-async, wait=10")
     assert answer.status == 200
@@ -201,7 +201,7 @@ def test_no_delay_lasts_for_ever():
 # -- limits ------------------------------------------------------------------------------------------
 
 
-def test_fail_twice_then_work():
+def test_a_fault_applies_twice():
     api = Api(faults=(parse("PostImageIntegration code=503 times=2"),))
     assert [api.create(docker()).status for _ in range(3)] == [503, 503, 200]
     assert api.ask("GET").status == 200
@@ -223,14 +223,16 @@ def test_a_fault_is_limited_by_the_name_of_the_integration():
     assert api.create(docker(name="bad luck")).status == 500
     id = api.created(docker(name="good"))
     assert api.get(id).status == 200
-    assert api.patch(id, docker(name="bad luck"), update_password=True).status == 200  # it is about the stored one
+    assert (
+        api.patch(id, docker(name="bad luck"), update_password=True).status == 200
+    )  # the fault matches the stored name
     assert [api.get(id).status, api.put(id, docker()).status, api.delete(id).status] == [500] * 3
     assert api.ask("GET", "?name=bad+one").status == 500
     assert api.test_updated(docker(name="bad one"), update_password=True).status == 500
     assert api.ask("POST", "", b"no JSON").status == 400
 
 
-def test_the_first_fault_that_a_request_meets_counts():
+def test_the_first_matching_fault_applies():
     api = Api(faults=(parse("code=503 times=1"), parse("code=429")))
     assert [api.ask("GET").status for _ in range(3)] == [503, 429, 429]
 
@@ -306,7 +308,7 @@ def test_an_invalid_fault_is_reported(text, named):
         parse(text)
 
 
-def test_an_operation_that_does_not_exist_is_reported_with_those_that_are_close():
+def test_an_unknown_operation_is_reported_with_similar_ones():
     with pytest.raises(FaultError, match="did you mean PostImageIntegration"):
         Api(faults=(parse("PostImageIntegratoin code=503"),))
 
@@ -343,7 +345,7 @@ ANY_FAULT = (
 
 
 @given(ANY_FAULT)
-def test_a_fault_is_written_as_it_is_read(fault):
+def test_the_text_of_a_fault_can_be_parsed_again(fault):
     assert parse(str(fault)) == fault
     shown = json.loads(json.dumps(fault.shown()))
     assert (
@@ -356,11 +358,11 @@ def test_a_fault_is_written_as_it_is_read(fault):
 
 
 def answered(text, *asked, **headers):
-    """Ask a mock that has one fault."""
+    """Send a request to a mock with one fault."""
     return Api(faults=(parse(text),)).ask(*(asked or ("GET",)), headers=headers)
 
 
-def test_an_error_has_a_message_of_ones_own():
+def test_an_error_can_have_a_custom_message():
     answer = answered("code=503 message='Central restarts'")
     assert (answer.status, answer.json["code"], answer.message) == (503, 14, "Central restarts")
     assert answer.json["error"] == answer.message
@@ -379,7 +381,7 @@ def test_an_error_has_a_message_of_ones_own():
         ("code=503 html=x header='Content-Type: text/html'", "text/html", b"x"),
     ],
 )
-def test_an_answer_has_a_body_of_ones_own(text, media_type, body):
+def test_an_answer_can_have_a_custom_body(text, media_type, body):
     answer = answered(text, **{"Accept-Encoding": "gzip"})
     assert (answer.status, answer.headers["content-type"]) == (parse(text).code or 200, media_type)
     assert (answer.body, answer.headers["content-length"]) == (body, str(len(body)))
@@ -409,7 +411,7 @@ def test_headers_are_set_in_the_answer():
     assert len(answered("header='X-Y: z'").json["integrations"]) == 12
 
 
-def test_a_header_may_stand_twice():
+def test_a_header_can_be_repeated():
     fault = parse("code=200 html=x header='Set-Cookie: a=1' header='Set-Cookie: b=2'")
     assert fault.shown()["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
     assert from_values(fault.shown()) == fault
@@ -420,7 +422,7 @@ def test_a_header_may_stand_twice():
     assert added.json["headers"] == {"Set-Cookie": ["a=1", "b=2"]}
 
 
-def test_no_log_shows_the_credentials_that_a_fault_is_limited_by(caplog):
+def test_no_log_shows_credentials_that_a_fault_matches(caplog):
     api = Api(faults=(parse("code=503 match-header='Authorization: Bearer s3cret' header='Set-Cookie: sid=s3cret'"),))
     with caplog.at_level("INFO"):
         assert api.ask("GET", headers={"Authorization": "Bearer s3cret"}).status == 503
@@ -435,12 +437,12 @@ def test_some_statuses_have_no_body(code):
     assert (answer.status, answer.body, answer.headers["location"]) == (code, b"", "/login")
 
 
-def test_a_head_has_headers_only():
+def test_an_answer_to_head_has_only_headers():
     answer = answered("code=503 text=four", "HEAD")
     assert (answer.status, answer.body, answer.headers["content-length"]) == (503, b"", "4")
 
 
-def test_a_request_is_carried_out_before_it_is_refused():
+def test_an_after_fault_runs_the_request_before_it_refuses():
     api = Api(faults=(parse("PostImageIntegration code=504 execute=true message='upstream timed out'"),))
     answer = api.create(docker(name="made"))
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "upstream timed out")
@@ -449,7 +451,7 @@ def test_a_request_is_carried_out_before_it_is_refused():
     assert api.app.gateway.sandboxes.default.journal.found()[0].status == 504
 
 
-def test_an_error_can_be_spoilt_too():
+def test_an_error_can_be_broken_too():
     answer = answered("code=503 fault=garbage")
     assert answer.status == 503
     with pytest.raises(ValueError, match=r"utf-8|JSON"):
@@ -474,7 +476,7 @@ def test_the_header_shapes_an_answer(api):
     assert (answer.status, answer.body) == (200, b'{"a":1}')
 
 
-def test_a_redirect_that_comes_before_a_fault_stays_one():
+def test_a_redirect_before_a_fault_stays_a_redirect():
     answer = ask(Api(faults=(parse("code=503 html=x"),)).app, "GET", "/v1//imageintegrations")
     assert (answer.status, answer.body) != (503, b"")
 
@@ -523,11 +525,11 @@ def test_a_fault_is_limited_by_a_value_of_the_body(path, status):
 
 
 @pytest.mark.parametrize("body", [b"", b"no JSON", b"[1]", b"null", b"[" * 100_000])
-def test_a_body_that_has_no_such_value_meets_no_fault(body):
+def test_a_body_without_the_value_meets_no_fault(body):
     assert Api(faults=(parse("code=503 match-json=$.a=*"),)).ask("POST", "", body).status == 400
 
 
-def test_a_fault_meets_requests_at_random_and_the_same_ones_for_a_seed():
+def test_random_faults_are_repeatable_with_a_seed():
     def found(text):
         api = Api(faults=(parse(text),))
         return [api.ask("GET").status for _ in range(40)], api
@@ -540,7 +542,7 @@ def test_a_fault_meets_requests_at_random_and_the_same_ones_for_a_seed():
     assert [api.ask("GET").status for _ in range(40)] == first
 
 
-def test_a_sequence_is_answered_one_after_another_and_then_no_more():
+def test_a_sequence_is_answered_in_order_once():
     api = Api(faults=(parse("GetImageIntegrations sequence=503,ok,429 message=no"), parse("code=418 every=5")))
     found = [api.ask("GET") for _ in range(5)]
     assert [each.status for each in found] == [503, 200, 429, 200, 200]
@@ -548,12 +550,12 @@ def test_a_sequence_is_answered_one_after_another_and_then_no_more():
     assert [each.met for each in api.app.gateway.sandboxes.default.faults.listed] == [3, 0]
 
 
-def test_a_sequence_has_kinds_of_faults_too():
+def test_a_sequence_can_contain_kinds_of_faults():
     api = Api(faults=(parse("sequence='empty 503'"),))
     assert [(each.status, bool(each.body)) for each in (api.ask("GET"), api.ask("GET"))] == [(200, False), (503, True)]
 
 
-def test_a_body_that_comes_slowly_holds_up_no_other_request():
+def test_a_slow_body_delays_no_other_request():
     faults = Api(faults=(parse("code=503 name=x"),)).app.gateway.sandboxes.default.faults
     comes, asked = threading.Event(), threading.Event()
 
@@ -592,7 +594,7 @@ def url(request):
 
 
 def received(url, prefer, method="GET", body=b"", version="1.1"):
-    """Ask over a socket of our own; give what came, and how it ended."""
+    """Send a request over a new socket; return the bytes received, and how the connection ended."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         head = f"{method} {PATH} HTTP/{version}\r\nHost: x\r\nPrefer: {prefer}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -615,7 +617,7 @@ def length(head):
     return int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
 
 
-def test_a_slow_answer_pauses_two_seconds_in_all_and_is_whole(monkeypatch):
+def test_a_slow_answer_pauses_two_seconds_in_total_and_is_complete(monkeypatch):
     pauses = []
     monkeypatch.setattr(faults, "time", SimpleNamespace(sleep=pauses.append))
     api = Api()
@@ -625,22 +627,22 @@ def test_a_slow_answer_pauses_two_seconds_in_all_and_is_whole(monkeypatch):
 
 
 @pytest.mark.served
-def test_a_reset_comes_before_a_byte_of_the_answer(url):
+def test_a_reset_comes_before_the_first_byte_of_the_answer(url):
     assert [received(url, "fault=reset") for _ in range(20)] == [(b"", "reset")] * 20
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-def test_whatever_is_asked_for_is_reset(url, method, version):
+def test_every_request_can_be_reset(url, method, version):
     assert received(url, "fault=reset", method, version=version) == (b"", "reset")
 
 
-def test_a_head_that_is_to_be_reset_gets_no_byte(url):
+def test_a_reset_answer_to_head_has_no_byte(url):
     assert received(url, "fault=reset", "HEAD")[0] == b""
 
 
 def ask_for_a_reset_over_tls(host, port):
-    """Read until an error; through memory, because Python's own TLS sockets tell some resets as an end."""
+    """Read until an error. It decrypts in memory, because Python's TLS sockets report some resets as an end."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -661,7 +663,7 @@ def ask_for_a_reset_over_tls(host, port):
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_a_reset_comes_over_tls_too():
+def test_resets_work_over_tls():
     with serve_command("--tls") as (_, banner):
         parts = urlsplit(url_in(banner))
         for _ in range(10):
@@ -671,7 +673,7 @@ def test_a_reset_comes_over_tls_too():
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_every_reset_under_load_is_one_and_no_other_answer_suffers():
+def test_resets_under_load_affect_no_other_answer():
     ends, others, done = [], [], threading.Event()
 
     def bystander(url):
@@ -715,7 +717,7 @@ def test_clients_that_reset_first_do_not_delay_others():
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_truncated_answers_and_resets_at_once_end_as_each_should():
+def test_concurrent_truncations_and_resets_do_not_mix():
     kinds = ["reset", "truncated"] * 40
     with serve_command("--log-level", "error") as (_, banner), ThreadPoolExecutor(10) as pool:
         found = list(pool.map(lambda kind: received(url_in(banner), f"fault={kind}"), kinds))
@@ -743,7 +745,7 @@ def test_the_server_of_flask_can_reset(api):
         server.server_close()
 
 
-def test_garbage_reaches_the_parser_of_a_client_that_takes_gzip(url):
+def test_garbage_reaches_the_json_parser_of_a_client_that_accepts_gzip(url):
     request = urllib.request.Request(url + PATH, headers={"Prefer": "fault=garbage", "Accept-Encoding": "gzip"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert "Content-Encoding" not in answer.headers
@@ -792,7 +794,7 @@ def test_garbage_is_not_json(url):
 
 
 @pytest.mark.served
-def test_a_slow_answer_is_whole_in_the_end(url):
+def test_a_slow_answer_is_complete(url):
     started = time.monotonic()
     got, end = received(url, "fault=slow")
     assert end == "whole"
@@ -801,7 +803,7 @@ def test_a_slow_answer_is_whole_in_the_end(url):
 
 
 @pytest.mark.served
-def test_what_a_spoilt_answer_answered_is_done(url):
+def test_a_request_with_a_broken_answer_is_still_carried_out(url):
     body = json.dumps(docker(name="lost answer")).encode()
     assert received(url, "fault=reset", "POST", body)[1] == "reset"
     assert b'"lost answer"' in received(url, "delay=0")[0]
@@ -854,12 +856,12 @@ def test_a_preset_is_a_fault(api, name):
 
 
 @pytest.mark.parametrize("value", ["a text", 1, None, {"a": "b"}, True])
-def test_a_control_call_gives_any_json_as_the_body(api, value):
+def test_a_control_call_accepts_any_json_as_the_body(api, value):
     assert ask(api.app, "POST", "/__admin/faults", {"json": value}).json["json"] == value
     assert api.ask("GET").json == value
 
 
-def test_python_gives_a_fault_by_its_fields():
+def test_python_accepts_a_fault_by_its_fields():
     with serving() as mock:
         mock.fault(code=429, headers={"Retry-After": "5"}, match_query={"name": "a*"}, json={"a": 1})
         assert mock.faults.listed[0].fault == parse(

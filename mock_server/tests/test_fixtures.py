@@ -1,4 +1,4 @@
-"""The shipped fixtures, line by line, against the app: sound, of older releases, and mutated."""
+"""The shipped fixtures, replayed against the app: healthy, of older releases, and mutated."""
 
 import json
 from functools import cache
@@ -27,7 +27,7 @@ def switches(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def replayed(line: dict[str, Any], api: Api) -> list[str]:
-    """Play a line as the conformance suite does, and tell what differs."""
+    """Replay a line as the conformance suite does, and return the differences."""
     api.central.store.reset()
     if "request" in line:
         return disagreements(line["expect"], play(api, line["request"]))
@@ -52,7 +52,7 @@ def filled(value: Any, saved: dict[str, str]) -> Any:
 
 @pytest.mark.parametrize("as_deployed", [False, True], ids=["by-document", "as-deployed"])
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SHIPPED)))
-def test_every_line_agrees(path, as_deployed):
+def test_the_mock_answers_every_line(path, as_deployed):
     apis: dict[str, Api] = {}
     for line in lines(path):
         chosen = switches(line)
@@ -80,6 +80,6 @@ def test_a_mutated_rule_fails_one_of_its_fixtures(rule):
         try:
             if replayed(line, apis[key]):
                 return
-        except (KeyError, TypeError, ValueError):  # an answer of another form than every answer has
+        except (KeyError, TypeError, ValueError):  # a broken answer
             return
     pytest.fail(f"no fixture sees that {rule} is broken")

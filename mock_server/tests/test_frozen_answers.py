@@ -1,4 +1,4 @@
-"""The mock answers byte for byte as it is recorded in frozen/answers.jsonl.
+"""The mock answers byte for byte as recorded in frozen/answers.jsonl.
 
 Where an answer changed on purpose, ``python -m mock_server.tests.frozen.record`` records all of them again; the
 difference then shows in version control.
@@ -34,16 +34,16 @@ def answers() -> dict[str, list[Json]]:
 
 
 @pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS.keys())
-def test_every_answer_is_the_one_that_is_recorded(group: Group, switch, answers):
+def test_every_answer_is_as_recorded(group: Group, switch, answers):
     with serving_group(group, switch) as port:
         played = [*play_at(port, group)]
     pairs = zip_longest(answers[group.name], played, fillvalue={})
-    different = [told(expected, actual) for expected, actual in pairs if expected != actual]
+    different = [difference(expected, actual) for expected, actual in pairs if expected != actual]
     assert not different, "\n\n".join([f"{len(different)} of {len(played)} differ", *different[:_MOST_SHOWN]])
 
 
-def told(expected: Json, actual: Json) -> str:
-    """Write what differs, each key on lines of its own."""
+def difference(expected: Json, actual: Json) -> str:
+    """Return the differing keys, one after another."""
     lines = [f"{actual.get('number', expected.get('number'))}. {actual.get('request', expected.get('request'))}"]
     for key in dict.fromkeys((*expected, *actual)):
         was, now = expected.get(key), actual.get(key)
@@ -52,7 +52,7 @@ def told(expected: Json, actual: Json) -> str:
     return "\n".join(lines)
 
 
-def test_nothing_is_recorded_that_is_not_asked(answers):
+def test_every_recorded_group_is_requested(answers):
     assert answers.keys() == GROUPS.keys()
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent is answered in Central's shape. `TEST_FUZZ=100000` sends more than CI does."""
+"""Every request is answered in Central's shape. `TEST_FUZZ=100000` sends more requests than CI."""
 
 import gc
 import json
@@ -66,7 +66,7 @@ HEADERS = {
 
 
 def mutated(draw, value):
-    """Change a JSON value somewhere."""
+    """Change one place of a JSON value."""
     if isinstance(value, dict) and value and draw.random() < 0.8:
         key = draw.choice(list(value))
         changed = dict(value)
@@ -115,7 +115,7 @@ def resident():
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("strict", [False, True], ids=["lenient", "strict"])
-def test_any_request_is_answered_in_centrals_shape(strict):
+def test_every_request_is_answered_in_central_s_shape(strict):
     draw = random.Random(20260801 + strict)
     app = create_app(Settings(strict=strict, fatal_answers=True))
     failures = {rule.id for rule in CONTRACT.rules.values() if rule.kind == "build"}

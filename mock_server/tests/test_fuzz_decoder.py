@@ -1,4 +1,4 @@
-"""The fuzz of the decoder in short, and that it would notice."""
+"""A short fuzz of the decoder, and a check that it can fail."""
 
 import importlib.util
 import os
@@ -30,7 +30,7 @@ def check(data):
 
 @st.composite
 def inputs(draw):
-    """Seeds, changed here and there."""
+    """Mutated seeds."""
     data = draw(st.sampled_from(SEEDS))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -41,7 +41,7 @@ def inputs(draw):
 
 
 @pytest.mark.heavy
-def test_every_seed_is_decoded_as_it_may_be():
+def test_every_seed_is_decoded_correctly():
     assert len(SEEDS) > 4000
     check(SEEDS)
 
@@ -49,7 +49,7 @@ def test_every_seed_is_decoded_as_it_may_be():
 @pytest.mark.heavy
 @more_examples(int(os.environ.get("TEST_FUZZ", "1500")) // 100)
 @given(inputs())
-def test_what_is_made_of_the_seeds_is_decoded_as_it_may_be(data):
+def test_mutated_seeds_are_decoded_correctly(data):
     FUZZED.check(data)
 
 
@@ -71,7 +71,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("where", "name", "wrong", "error"), WRONG.values(), ids=WRONG.keys())
-def test_a_decoder_that_is_wrong_is_noticed(monkeypatch, where, name, wrong, error):
+def test_a_faulty_decoder_is_detected(monkeypatch, where, name, wrong, error):
     monkeypatch.setattr(where, name, wrong)
     with pytest.raises(error):
         check(SEEDS)
@@ -80,7 +80,7 @@ def test_a_decoder_that_is_wrong_is_noticed(monkeypatch, where, name, wrong, err
 @pytest.mark.served
 @pytest.mark.skipif(importlib.util.find_spec("atheris") is None, reason="make fuzz installs atheris")
 @pytest.mark.slow
-def test_the_guided_fuzz_runs_and_says_what_it_reached():
+def test_the_guided_fuzz_runs_and_reports_coverage():
     command = [sys.executable, "-m", "mock_server.tests.fuzz_decoder", "--inputs", "6000"]  # more than there are seeds
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr

@@ -53,7 +53,7 @@ def made(settings, contract):
 
 
 def sent(body):
-    """Make the body of a request; what is not bytes goes out as JSON."""
+    """Return the body of a request; a value that is not bytes is sent as JSON."""
     return Body.of(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
@@ -81,7 +81,7 @@ FINE = always(Response(200, GATEWAY_HEADERS, b'{"a":1}'))
 
 
 def reader(whole):
-    """Read bytes as from a connection: once."""
+    """Return a reader of bytes that can be read once, like a connection."""
     left = [whole]
     return lambda size: (left[0][:size], left.__setitem__(0, left[0][size:]))[0]
 
@@ -98,7 +98,7 @@ def test_a_body_of_known_bytes_is_read():
     assert (Body.of(b"ab").size, Body.of(b"ab").read()) == (2, b"ab")
 
 
-def test_a_body_of_unknown_length_ends_where_it_ends():
+def test_a_body_of_unknown_length_is_read_to_its_end():
     assert Body(reader(b"abcdef"), None).read() == b"abcdef"
 
 
@@ -121,9 +121,9 @@ def test_a_body_that_is_too_long_is_refused_each_time_it_is_asked_for(size):
 def test_a_body_that_ends_early_is_refused():
     body = Body(reader(b"ab"), 4)
     for _ in range(2):
-        with pytest.raises(Refusal) as told:
+        with pytest.raises(Refusal) as raised:
             body.read()
-        assert told.value.args == ("http", 400, 3, "the body ended after 2 of 4 bytes")
+        assert raised.value.args == ("http", 400, 3, "the body ended after 2 of 4 bytes")
     assert body.is_read
 
 
@@ -176,7 +176,7 @@ def test_a_target_with_a_bad_escape_is_refused_in_the_words_of_go(target, status
     assert status == 200 or (response.body, response.header("Connection")) == (b"400 Bad Request", "close")
 
 
-def test_a_short_body_is_taken_though_nobody_asks_for_it():
+def test_a_short_body_is_read_even_if_unused():
     request = Request("GET", PATH, body=Body(reader(b"x" * SHORT_BODY), SHORT_BODY))
     asked = exchange()
     asked.request = request
@@ -185,13 +185,13 @@ def test_a_short_body_is_taken_though_nobody_asks_for_it():
 
 
 @pytest.mark.parametrize("size", [SHORT_BODY + 1, None])
-def test_a_long_body_is_left_to_who_asks_for_it(size):
+def test_a_long_body_is_read_only_on_demand(size):
     asked = exchange()
     asked.request = asked.request._replace(body=Body(raising(AssertionError), size))
     assert read_short_body(FINE)(asked).status == 200
 
 
-def test_a_short_body_that_does_not_come_concerns_only_who_asks_for_it():
+def test_the_error_of_a_missing_short_body_is_raised_on_demand():
     asked = exchange("POST")
     asked.request = asked.request._replace(body=Body(raising(Refusal("http", 408, 4, "late")), 5))
     assert read_short_body(FINE)(asked).status == 200
@@ -208,7 +208,7 @@ def sandboxes():
 
 
 def chosen(sandboxes, path, headers=None):
-    """Return the exchange as it is behind the choice, None where it did not get there."""
+    """Return the exchange after the choice of a sandbox, or None if it was answered before, and the answer."""
     passed = []
     layer = ChooseSandbox(sandboxes)(lambda exchange: passed.append(exchange) or Response(200))
     asked = Exchange(Request("GET", path, headers=headers or {}), sandboxes.default)
@@ -224,14 +224,14 @@ def test_a_request_names_its_sandbox_by_header_or_path(sandboxes):
     assert (by_path.request.prefix, by_path.request.path) == ("/__sandbox/b", PATH)
 
 
-def test_a_sandbox_without_a_name_is_refused_beside_the_faults_and_the_journal(sandboxes):
+def test_an_invalid_sandbox_name_is_refused_without_faults_and_journal(sandboxes):
     passed, response = chosen(sandboxes, PATH, {"mock-central-sandbox": "a b"})
     assert passed is None
     assert response.header("Mock-Central-Rule") == "sandbox"
 
 
 @pytest.mark.parametrize("path", ["/__admin", "/__admin/health", "/__sandbox/a/__admin/health"])
-def test_control_calls_pass_by_the_faults_and_the_journal(sandboxes, path):
+def test_control_calls_skip_faults_and_journal(sandboxes, path):
     assert chosen(sandboxes, path) == (None, ELSEWHERE)
 
 
@@ -239,7 +239,7 @@ def test_control_calls_pass_by_the_faults_and_the_journal(sandboxes, path):
 
 
 class NotedEnds(Connections):
-    """Keeps a list of what was ended, and ends nothing."""
+    """Records the connections to end, and ends none."""
 
     def __init__(self):
         self.ends = []
@@ -254,7 +254,7 @@ class NotedEnds(Connections):
 
 
 def met(fault, **request):
-    """Return the exchange and the answer of a request where a fault is injected."""
+    """Return the exchange and the answer of a request with an injected fault."""
     asked = exchange(faults=(parse(fault),), **request)
     connections = NotedEnds()
     layer = InjectFaults(connections)
@@ -275,7 +275,7 @@ def test_without_faults_a_request_passes():
     assert asked.fault is None
 
 
-def test_a_code_is_a_refusal_for_below():
+def test_a_code_becomes_an_early_refusal():
     asked, _, _ = met("code=503")
     assert asked.refusal.status == 503
     assert str(asked.fault) == "code=503"
@@ -289,13 +289,13 @@ def test_a_code_is_a_refusal_for_below():
         ("fault=truncated", b"01234", [("truncated", None)]),
     ],
 )
-def test_an_answer_is_broken_and_its_length_reported(fault, body, cut):
+def test_a_broken_answer_has_its_own_length(fault, body, cut):
     _, response, cuts = met(fault)
     assert (response.bytes, cuts) == (body, cut)
     assert response.header("Content-Length") == {"fault=empty": "0", "fault=reset": "1"}.get(fault, "10")
 
 
-def test_an_impossible_reset_is_refused_and_nothing_is_done():
+def test_an_impossible_reset_is_refused_and_changes_nothing():
     class Unable(Connections):
         def refusal_of_reset(self, _origin):
             return Refusal("fault", 501, 12, "no way")
@@ -318,7 +318,7 @@ def test_garbage_is_not_json():
         json.loads(response.bytes)
 
 
-def test_a_connection_that_no_server_cuts_fails_in_the_body():
+def test_without_a_server_a_cut_connection_fails_in_the_body():
     asked = exchange(faults=(parse("fault=truncated"),))
     body = InjectFaults()(always(Response(200, (), b"0123")))(asked).body
     assert next(body) == b"01"
@@ -332,20 +332,20 @@ def test_a_fault_is_limited_by_the_name_that_is_sent(name, is_met):
     assert (asked.refusal is not None) is is_met
 
 
-def test_a_fault_by_operation_knows_what_answers_elsewhere():
+def test_a_fault_by_operation_also_matches_companions():
     assert met('operation="GET /v1/ping" code=503', path="/v1/ping")[0].refusal is not None
     assert met("GetImageIntegration code=503", path=f"{PATH}/x")[0].refusal is not None
     assert met("GetImageIntegration code=503")[0].refusal is None
 
 
-def test_a_body_that_does_not_come_is_refused_where_a_fault_asks_for_it():
+def test_a_missing_body_is_refused_if_a_fault_needs_it():
     asked = exchange("POST", faults=(parse("code=503 name=a"),))
     asked.request = asked.request._replace(body=Body(raising(Refusal("http", 408, 4, "late")), 5))
     InjectFaults()(FINE)(asked)
     assert asked.refusal.status == 408
 
 
-def test_what_is_preferred_is_reported_and_what_is_invalid_refused():
+def test_an_applied_preference_is_reported_and_an_invalid_one_refused():
     asked = exchange(headers={"prefer": "delay=0"})
     assert InjectFaults()(FINE)(asked).header("Preference-Applied") == "delay=0"
     asked = exchange(headers={"prefer": "code=99"})
@@ -361,7 +361,7 @@ def test_a_preflight_meets_no_fault():
 # -- the request journal -----------------------------------------------------------------------------
 
 
-def test_the_journal_keeps_what_was_asked_and_answered():
+def test_the_journal_keeps_requests_and_answers():
     asked = exchange("POST", body=docker(), empty=True)
     answer_in_sandbox(asked)
     (entry,) = asked.sandbox.journal.found()
@@ -370,7 +370,7 @@ def test_the_journal_keeps_what_was_asked_and_answered():
     assert json.loads(entry.answer)["name"] == docker()["name"]
 
 
-def test_the_journal_lets_a_stream_pass_and_keeps_no_body_that_no_operation_reads():
+def test_the_journal_passes_streams_through_and_keeps_only_bodies_of_operations():
     asked = exchange(body=b"unread")
     asked.sandbox.instance.answer = always(Response(200, (), iter([b"a"])))
     response = answer_in_sandbox(asked)
@@ -379,7 +379,7 @@ def test_the_journal_lets_a_stream_pass_and_keeps_no_body_that_no_operation_read
     assert response.bytes == b"a"
 
 
-def test_without_a_journal_nothing_is_kept():
+def test_a_journal_can_be_turned_off():
     asked = exchange(journal=0)
     assert answer_in_sandbox(asked).status == 200
     assert asked.sandbox.journal is None
@@ -402,7 +402,7 @@ def test_without_a_journal_nothing_is_kept():
         ("/__admin//y", None),
     ],
 )
-def test_a_path_of_central_is_cleaned(path, location):
+def test_the_path_is_cleaned(path, location):
     asked = exchange(path=path, query="q")
     asked.request = asked.request._replace(prefix="/s")
     response = clean_path(FINE)(asked)
@@ -421,7 +421,7 @@ def test_escaped_dots_and_slashes_stay(target, status):
 @pytest.mark.parametrize(
     ("version", "status", "phrase"), [("5.0", 307, "Temporary Redirect"), ("4.8", 301, "Moved Permanently")]
 )
-def test_a_redirect_has_a_page_for_get_alone(version, status, phrase):
+def test_a_redirect_has_a_body_only_for_get(version, status, phrase):
     found = {
         method: clean_path(FINE)(exchange(method, "/v1//&", central_version=version))
         for method in ("GET", "HEAD", "POST")
@@ -436,7 +436,7 @@ def test_a_redirect_has_a_page_for_get_alone(version, status, phrase):
 PREFLIGHT = {"origin": "http://page", "access-control-request-method": "PUT", "access-control-request-headers": "a, b"}
 
 
-def test_a_preflight_is_answered_before_anything_is_done():
+def test_a_preflight_is_answered_first():
     response = Cors("http://page")(raising(AssertionError))(exchange("OPTIONS", headers=PREFLIGHT))
     assert (response.status, response.body) == (204, b"")
     assert response.header("Access-Control-Allow-Headers") == "a, b"
@@ -450,7 +450,7 @@ def test_a_page_may_read_every_answer(origin, vary):
     assert [name for name, _ in response.headers].count("Vary") == vary
 
 
-def test_not_every_page_may_make_control_calls():
+def test_an_asterisk_does_not_allow_control_calls():
     asked = exchange("OPTIONS", "/__admin/state", headers=PREFLIGHT)
     assert Cors("*")(FINE)(asked) == FINE(asked)
     assert Cors("http://page")(FINE)(asked).status == 204
@@ -476,7 +476,7 @@ def test_equal_answers_are_compressed_to_equal_bytes(monkeypatch):
     assert encode(answer)(asked) == first
 
 
-def test_what_is_final_goes_out_as_it_is():
+def test_a_final_body_is_not_encoded():
     final = Response(200, (), iter([b"{}"]), is_final=True)
     asked = exchange(query="pretty")
     asked.violations = ("one",)
@@ -491,7 +491,7 @@ def test_an_answer_is_indented_on_request_and_warns_of_violations():
     assert response.header("Mock-Central-Warning") == "one%0A; two"
 
 
-def test_head_is_answered_with_the_length_alone():
+def test_an_answer_to_head_has_only_the_length():
     response = encode(FINE)(exchange("HEAD"))
     assert (response.body, response.header("Content-Length")) == (b"", "7")
 
@@ -513,7 +513,7 @@ def errors(explain_preflights=True):
     ],
     ids=lambda each: str(each)[:20],
 )
-def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule):
+def test_exceptions_are_answered_in_central_s_shape(error, status, rule):
     asked = exchange()
     response = errors()(raising(error))(asked)
     assert (response.status, response.header("Mock-Central-Rule"), asked.rule) == (status, rule, rule)
@@ -521,7 +521,7 @@ def test_what_is_raised_is_answered_in_the_shape_of_central(error, status, rule)
     assert b"private" not in response.body
 
 
-def test_what_a_refused_request_needed_is_freed_at_once():
+def test_the_memory_of_a_refused_request_is_freed_at_once():
     needed = []
 
     def refuse(_exchange):
@@ -534,9 +534,9 @@ def test_what_a_refused_request_needed_is_freed_at_once():
 
 
 def test_a_rule_refuses_with_its_values_if_the_release_has_it():
-    with pytest.raises(Refusal) as told:
+    with pytest.raises(Refusal) as raised:
         Rules(CONTRACT).refuse("get-missing", id="x")
-    assert told.value.args == Rules(CONTRACT).refusal("get-missing", id="x").args
+    assert raised.value.args == Rules(CONTRACT).refusal("get-missing", id="x").args
     Rules(CONTRACT).refuse("no-such-rule")
 
 
@@ -546,7 +546,7 @@ def test_a_preflight_without_an_origin_is_explained_too(caplog):
     assert "refused a cross-origin call from a page of another origin; " in caplog.text
 
 
-def test_an_answer_that_breaks_the_contract_is_not_hidden():
+def test_a_fatal_answer_contract_error_is_raised():
     with pytest.raises(AnswerContractError):
         errors()(raising(AnswerContractError("broken")))(exchange())
 
@@ -572,14 +572,14 @@ def test_an_integration_that_breaks_the_contract_is_reported_by_its_name(monkeyp
         rendering.create_answer(docker(), b"", docker())
 
 
-def test_an_answer_that_breaks_the_contract_may_go_out_and_is_logged(monkeypatch, caplog):
+def test_an_answer_that_breaks_the_contract_is_logged_and_sent(monkeypatch, caplog):
     rendering = instance(fatal_answers=False).central.rendering
     monkeypatch.setattr(rendering, "validator", SimpleNamespace(accepts=lambda *_, **__: False))
     assert b'"no"' in rendering.error_answer(Refusal("token-invalid", 401, 16, "no"))
     assert caplog.messages == ["the mock's answer breaks the contract: $: does not match GooglerpcStatus"]
 
 
-def test_a_401_says_how_to_ask():
+def test_a_401_has_www_authenticate():
     response = errors()(raising(Refusal("token-invalid", 401, 16, "a\nb")))(exchange())
     assert response.header("WWW-Authenticate") == "a%0Ab"
 
@@ -594,7 +594,7 @@ def test_a_refused_preflight_is_explained(caplog, explain):
 
 
 def routed(method="GET", path=PATH, **more):
-    """Return what came behind the router: the operation with its id, or the rule that refused."""
+    """Return the operation and id that the router found, or the rule that refused."""
     asked = exchange(method, path, **more)
     layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
     try:
@@ -625,7 +625,7 @@ ROUTED = {
 
 
 @pytest.mark.parametrize(("request_", "found"), ROUTED.items(), ids=str)
-def test_every_path_and_method_below_the_collection_is_ours(request_, found):
+def test_every_path_and_method_below_the_collection_is_routed(request_, found):
     assert routed(*request_) == found
 
 
@@ -643,7 +643,7 @@ def test_a_form_that_names_another_method_becomes_its_query():
     assert (asked.request.body.read(), asked.body) == (b"", b"")
 
 
-def test_what_was_refused_before_is_refused_when_the_operation_is_known():
+def test_an_early_refusal_is_raised_once_the_operation_is_known():
     asked = exchange("POST", body=b"{}")
     asked.refusal = Refusal("fault", 503, 14, "no")
     layer = Route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError))
@@ -653,7 +653,7 @@ def test_what_was_refused_before_is_refused_when_the_operation_is_known():
 
 
 def with_health():
-    """Copy the contract with an operation below an item."""
+    """Return a copy of the contract with an operation below an item."""
     document = deepcopy(dict(CONTRACT.source))
     get = document["paths"][f"{PATH}/{{id}}"]["get"]
     document["paths"][f"{PATH}/{{id}}/health"] = {"get": {**get, "operationId": "GetHealth"}}
@@ -672,7 +672,7 @@ def test_the_matcher_finds_an_id_anywhere_in_a_path():
     assert not routes.has_path(f"{PATH}/x/sickness")
 
 
-def test_a_mock_does_not_start_with_an_operation_that_it_does_not_know():
+def test_a_mock_does_not_start_with_an_operation_without_a_handler():
     with pytest.raises(ValueError, match="operations without a handler \\['GetHealth'\\]"):
         instance(with_health())
 
@@ -707,7 +707,7 @@ def test_grpc_is_refused_before_the_body_is_read():
         asked.sandbox.instance.route(decode(FINE))(asked)
 
 
-def test_credentials_are_looked_at_behind_the_body():
+def test_credentials_are_checked_after_the_body():
     asked = operation("PostImageIntegration", method="POST", body=b"{", auth=True)
     answer = decode(serve)
     with pytest.raises(Refusal) as caught:
@@ -719,7 +719,7 @@ def test_credentials_are_looked_at_behind_the_body():
     assert caught.value.rule == "credentials-missing"
 
 
-def test_full_validation_has_openapi_core_look_at_what_was_accepted(monkeypatch):
+def test_full_validation_checks_accepted_requests_with_openapi_core(monkeypatch):
     asked = operation("PostImageIntegration", method="POST", body=docker(), validation="full")
     central, seen = asked.sandbox.central, []
     monkeypatch.setattr(central.decoding, "violations", lambda *values: seen.append(values) or ("found",))
@@ -736,7 +736,7 @@ def test_full_validation_has_openapi_core_look_at_what_was_accepted(monkeypatch)
         (None, b"nothing of ours", False),
     ],
 )
-def test_full_validation_looks_at_the_answers_of_operations(monkeypatch, id, body, is_broken):
+def test_full_validation_checks_the_answers_of_operations(monkeypatch, id, body, is_broken):
     asked = exchange(validation="full")
     asked.operation = CONTRACT.operations[id] if id else None
     central, found = asked.sandbox.central, []
@@ -764,7 +764,7 @@ def test_an_operation_is_answered_without_a_socket_wsgi_or_flask(gateway):
     assert [each.status for each in gateway.sandboxes.default.journal.found()] == [200, 200, 200, 404, 418]
 
 
-def test_a_layer_that_is_added_sees_every_request_first_and_every_answer_last(gateway):
+def test_an_added_layer_sees_requests_first_and_answers_last(gateway):
     seen = []
 
     def stamped(proceed):
@@ -780,7 +780,7 @@ def test_a_layer_that_is_added_sees_every_request_first_and_every_answer_last(ga
     assert seen == [PATH, "/v1//x", "/__admin/health", "/other"]
 
 
-def test_a_layer_of_an_instance_stands_where_it_is_put(gateway):
+def test_a_layer_is_inserted_at_its_place(gateway):
     home, seen = gateway.home, []
 
     def layer(proceed):
@@ -792,7 +792,7 @@ def test_a_layer_of_an_instance_stands_where_it_is_put(gateway):
     assert seen == [None, CONTRACT.operations["GetImageIntegrations"]]
 
 
-def test_a_gateway_goes_on_as_another_with_the_state_or_without(gateway):
+def test_a_gateway_is_renewed_with_or_without_its_state(gateway):
     gateway(Request("POST", PATH, "", JSON, sent(docker())))
     other = Gateway(instance(empty=True, central_version="4.8"), made)
     gateway.renew(other, keep_state=True)
@@ -801,7 +801,7 @@ def test_a_gateway_goes_on_as_another_with_the_state_or_without(gateway):
     assert len(gateway.sandboxes.default.central.store) == 0
 
 
-def test_a_fault_names_what_is_close_to_an_operation_that_is_not_there(gateway):
+def test_a_fault_suggests_similar_operations(gateway):
     gateway.require_operation("GetImageIntegration")
     gateway.require_operation("GET /v1/ping")
     with pytest.raises(ValueError, match="did you mean GetImageIntegration"):
@@ -809,7 +809,7 @@ def test_a_fault_names_what_is_close_to_an_operation_that_is_not_there(gateway):
 
 
 @pytest.mark.served
-def test_nothing_behind_the_edge_imports_a_framework_or_a_server():
+def test_no_module_behind_the_edge_imports_a_framework_or_a_server():
     code = (
         "import sys, mock_server.gateway.gateway, mock_server.gateway.instance; "
         "print([name for name in ('flask', 'werkzeug', 'granian', 'wsgiref') if name in sys.modules])"

@@ -1,4 +1,4 @@
-"""Generators make clients of the exported contract that compile and hold a conversation with the mock."""
+"""Clients generated from the exported contract compile and work with the mock."""
 
 import json
 import os
@@ -40,7 +40,7 @@ EXPECTED = {
 
 
 def run(folder: Path, *words: str | Path, **environment: str) -> str:
-    """Run a program in a folder; give what it prints."""
+    """Run a program in a folder and return its output."""
     done = subprocess.run(
         words, cwd=folder, capture_output=True, text=True, timeout=600, check=False, env=os.environ | environment
     )
@@ -81,7 +81,7 @@ def for_java(folder: Path) -> list[str | Path]:
 
 
 def copy_driver(name: str, folder: Path, target: str) -> None:
-    """Copy a driver; Swagger 2.0 gives a body the name `body`, and openapi-generator takes that of its schema else."""
+    """Copy a driver. Swagger 2.0 names a body `body`; for OpenAPI 3, openapi-generator uses the name of its schema."""
     text = (DRIVERS / name).read_text("utf-8")
     if "swagger" in json.loads((folder / "central.json").read_text("utf-8")):
         text = re.sub(r"\.(StorageImageIntegration|V1UpdateImageIntegrationRequest)\(", ".Body(", text)
@@ -168,7 +168,7 @@ GENERATORS = (
         for form in each.forms
     ],
 )
-def test_a_generated_client_lives_a_life_beside_fields_that_it_does_not_know(make, form, tmp_path):
+def test_a_generated_client_ignores_unknown_fields(make, form, tmp_path):
     folder = tmp_path / "client"
     folder.mkdir()
     (folder / "central.json").write_text(json.dumps(export.FORMS[form](CONTRACT)), "utf-8")

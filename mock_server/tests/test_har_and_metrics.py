@@ -1,4 +1,4 @@
-"""What other tools read of a mock: the request journal as HAR, and counts for Prometheus."""
+"""Exports for other tools: the request journal as HAR, and counts for Prometheus."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ def har(api, prefix="", query=""):
     return answer.json["log"]["entries"]
 
 
-def test_an_entry_begins_when_the_request_came(api):
+def test_an_entry_starts_when_the_request_arrived(api):
     ask(api.app, "GET", PATH)
     shown = ask(api.app, "GET", "/__admin/requests").json["requests"][0]
     shown |= {"time": "2026-08-22T10:00:01.000Z", "ms": 250.0}
@@ -90,7 +90,7 @@ def test_requests_are_exported_as_har(api):
     assert "canary" not in json.dumps([created, missing])
 
 
-def test_har_is_filtered_and_is_that_of_the_sandbox(api):
+def test_har_can_be_filtered_and_is_of_one_sandbox(api):
     for target in (f"/__sandbox/a{PATH}", f"/__sandbox/a{PATH}/nope", PATH):
         ask(api.app, "GET", target)
     (entry,) = har(api, "/__sandbox/a", "?status=404")
@@ -107,7 +107,7 @@ def test_a_body_that_is_not_json_is_in_the_har_too(api):
 
 @pytest.fixture
 def metrics():
-    """Ask a mock for its metrics and return them by name and labels."""
+    """Return the metrics of a mock by name and labels."""
     parser = pytest.importorskip("prometheus_client.parser")
 
     def found(api):
@@ -141,13 +141,13 @@ def test_requests_are_counted_by_operation_and_status(api, metrics):
     assert found == metrics(api), "control calls count"
 
 
-def test_counts_go_on_after_a_reset(api, metrics):
+def test_counts_survive_a_reset(api, metrics):
     ask(api.app, "GET", PATH)
     ask(api.app, "POST", "/__admin/reset")
     assert metrics(api)["mock_central_request_seconds_count", "GetImageIntegrations", "200"] == 1
 
 
-def test_metrics_without_their_library_say_what_to_install(api, monkeypatch):
+def test_without_its_library_metrics_say_what_to_install(api, monkeypatch):
     monkeypatch.setitem(sys.modules, "prometheus_client", None)
     answer = ask(api.app, "GET", "/__admin/metrics")
     assert (answer.status, answer.json["code"]) == (501, 12)
@@ -160,7 +160,7 @@ def test_without_control_nothing_is_counted():
     assert ask(api.app, "GET", "/__admin/metrics").status == 404
 
 
-def test_an_answer_that_is_not_json_is_not_called_so(api):
+def test_an_answer_that_is_not_json_is_exported_as_text(api):
     api.ask("GET", "", headers={"Prefer": 'code=503, html="<b>down</b>"'})
     response = har(api)[0]["response"]
     assert response["content"]["mimeType"] == "text/plain"

@@ -1,4 +1,4 @@
-"""A served mock withstands what no honest client sends; docs/reference/hostile-input.md tells what it answers."""
+"""A served mock survives malformed requests; docs/reference/hostile-input.md lists its answers."""
 
 import json
 import re
@@ -32,7 +32,7 @@ BODY_TIMEOUT = 3
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory):
-    """A mock as people serve it, with a control token."""
+    """A served mock with a control token."""
     file = tmp_path_factory.mktemp("hostile") / "token"
     file.write_text(TOKEN)
     file.chmod(0o600)
@@ -63,12 +63,12 @@ def control(port, path, method="GET"):
         return None
 
 
-def see(port: int, sent: bytes, told: str) -> None:
-    """Check that an answer is what the page tells: statuses, and whether the server closes."""
-    seen = send(port, sent, closing=told.endswith("closed"))
+def see(port: int, sent: bytes, expected: str) -> None:
+    """Check the statuses, and whether the server closes the connection."""
+    seen = send(port, sent, closing=expected.endswith("closed"))
     statuses = ", then ".join(map(str, seen.statuses))
-    assert (statuses or "no answer") == told.removesuffix(", closed")
-    assert seen.closed or not told.endswith("closed")
+    assert (statuses or "no answer") == expected.removesuffix(", closed")
+    assert seen.closed or not expected.endswith("closed")
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -90,13 +90,13 @@ UNREAD = {
 
 
 @pytest.mark.parametrize(("method", "target"), UNREAD.values(), ids=UNREAD.keys())
-def test_a_body_that_nobody_reads_neither_ends_the_connection_nor_is_a_request(port, method, target):
+def test_an_unread_body_neither_ends_the_connection_nor_becomes_a_request(port, method, target):
     control(port, "/requests", "DELETE")
     head = f"{method} {target} HTTP/1.1\r\n".encode() + HOST + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED)
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         for _ in range(20):
             connection.sendall(head)
-            connection.sendall(SMUGGLED)  # it may come after the answer has begun
+            connection.sendall(SMUGGLED)  # it may arrive after the answer has started
             connection.sendall(get(PATH))
             raw = b""
             while len(statuses(raw)) < 2 or not complete(raw):
@@ -108,7 +108,7 @@ def test_a_body_that_nobody_reads_neither_ends_the_connection_nor_is_a_request(p
 
 
 @pytest.mark.parametrize("target", CONTROL_PATHS)
-def test_no_spelling_of_a_path_gets_round_the_control_token(port, target):
+def test_no_spelling_of_a_path_bypasses_the_control_token(port, target):
     see(port, get(target), ROWS[f"`{target}`"])
 
 
@@ -120,8 +120,8 @@ def test_a_control_path_that_begins_otherwise_is_not_found(target, headers):
 
 
 @pytest.mark.parametrize("name", NAMES, ids=ascii)
-def test_no_header_comes_from_a_name(port, name):
-    """In a key that is warned of, in a name that is refused, in what is preferred, and in a header that is echoed."""
+def test_names_cannot_inject_headers(port, name):
+    """Names in a warning, in a refusal, in a preference, and in an echoed header."""
     stored = json.dumps(docker(name=name)).encode()
     unknown = json.dumps(docker(name="other") | {name: 1}).encode()
     for sent in (post(stored), post(stored), post(unknown), get(f"{PATH}?{urllib.request.quote(name)}=1")):
@@ -134,7 +134,7 @@ def test_no_header_comes_from_a_name(port, name):
 
 @contextmanager
 def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
-    """Open a connection for each, and send what it begins with."""
+    """Open a connection for each of these beginnings, and send it."""
     with ExitStack() as stack:
         connections = []
         for sent in beginnings:
@@ -144,7 +144,7 @@ def opened(port: int, *beginnings: bytes) -> Iterator[list[socket.socket]]:
 
 
 def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
-    """Return the statuses of what came on each connection, read until the server closes it or the time has come."""
+    """Return the statuses received on each connection until the server closes it or the time is over."""
     found = []
     for each in connections:
         raw = b""
@@ -161,7 +161,7 @@ def answered(connections: list[socket.socket], until: float) -> list[list[int]]:
 
 @pytest.mark.timing
 def test_slow_and_half_open_clients_do_not_delay_others(port):
-    """More of them than the mock has threads: one byte of a header each, or half of a body that never ends."""
+    """More clients than the mock has threads each send part of a header, or half of a body."""
     with opened(port, *[b"G", f"GET {PATH} HTTP/1.1\r\nHo".encode(), b"", HALF] * 40):
         time.sleep(0.3)
         began = time.monotonic()
@@ -173,7 +173,7 @@ def test_slow_and_half_open_clients_do_not_delay_others(port):
 
 @pytest.mark.slow
 @pytest.mark.timing
-def test_thousands_of_half_heads_do_not_delay_others_and_are_closed_in_time(port):
+def test_thousands_of_incomplete_heads_delay_no_others_and_are_closed_in_time(port):
     with opened(port, *[f"GET {PATH} HTTP/1.1\r\nHo".encode()] * 3000) as connections:
         began = time.monotonic()
         assert send(port, get(PATH), wait=10).statuses == [200]
@@ -183,7 +183,7 @@ def test_thousands_of_half_heads_do_not_delay_others_and_are_closed_in_time(port
 
 
 @pytest.mark.heavy
-def test_few_files_are_fewer_connections_and_no_failure():
+def test_a_low_limit_of_open_files_limits_connections():
     port = free_port("127.0.0.1", 0)
     command = [sys.executable, "-m", "mock_server", "serve", "--port", str(port), "--log-level", "warning"]
     limited = ["sh", "-c", 'ulimit -n 400; exec "$@"', "sh", *command]
@@ -197,7 +197,7 @@ def test_few_files_are_fewer_connections_and_no_failure():
 
 
 @pytest.mark.timing
-def test_bodies_that_do_not_come_are_waited_for_by_some_threads_and_for_some_time(port):
+def test_waiting_for_bodies_is_limited_in_threads_and_time(port):
     control(port, "/requests", "DELETE")
     with opened(port, *[HALF] * 40) as connections:
         time.sleep(PATIENCE + 0.5)
@@ -226,7 +226,7 @@ NEVER_WHOLE = {
 
 @pytest.mark.timing
 @pytest.mark.parametrize("sent", NEVER_WHOLE.values(), ids=NEVER_WHOLE.keys())
-def test_a_body_that_is_never_whole_ends_in_time_and_stores_nothing(port, sent):
+def test_an_incomplete_body_times_out_and_stores_nothing(port, sent):
     before = control(port, "/health")["integrations"]
     began = time.monotonic()
     with opened(port, sent) as connections:
@@ -237,20 +237,20 @@ def test_a_body_that_is_never_whole_ends_in_time_and_stores_nothing(port, sent):
 
 
 @pytest.mark.timing
-def test_a_body_that_comes_slowly_but_in_time_is_taken(port):
+def test_a_slow_body_within_the_timeout_is_accepted(port):
     with opened(port, post(VALID)[:-40]) as (connection,):
         for byte in post(VALID)[-40:]:
             time.sleep(BODY_TIMEOUT / 2 / 40)
             connection.sendall(bytes([byte]))
-        assert answered([connection], time.monotonic() + 1) in ([[200]], [[400]])  # its name may be given
+        assert answered([connection], time.monotonic() + 1) in ([[200]], [[400]])  # its name is free
 
 
-def test_no_body_that_comes_is_refused_however_many_come_at_once(port):
+def test_no_arriving_body_is_refused_however_many_arrive_at_once(port):
     load.run(port, load.creates(2000), connections=100)  # raises for any status but 200
 
 
 @pytest.mark.timing
-def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(port):
+def test_no_connection_is_ended_if_several_qualify(port):
     """The server knows the address of a request but not its connection."""
     delay = BODY_TIMEOUT + 2
     slow = get(PATH).replace(b"\r\n\r\n", b"\r\nPrefer: delay=%d\r\n\r\n" % delay)
@@ -261,11 +261,11 @@ def test_nothing_is_ended_where_another_request_of_the_client_could_be_meant(por
 
 @pytest.mark.timing
 @pytest.mark.skipif(sys.platform != "linux", reason="no other system tells when a connection last sent something")
-def test_only_a_connection_to_the_port_on_which_nothing_was_answered_is_ended():
+def test_only_an_unanswered_connection_to_the_port_is_ended():
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         ends = []
-        for _ in range(3):  # the other ends have the same address, and another port
+        for _ in range(3):  # other clients have the same address and another port
             client = stack.enter_context(socket.create_connection(listener.getsockname()))
             ends.append((client, stack.enter_context(listener.accept()[0])))
         (one, waits), (other, answers), (_, nothing_came) = ends
@@ -291,7 +291,7 @@ def test_only_a_connection_to_the_port_on_which_nothing_was_answered_is_ended():
                 each.recv(10)
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_body_stores_nothing(port):
+def test_a_client_that_disconnects_during_its_body_stores_nothing(port):
     before = control(port, "/health")["integrations"]
     body = json.dumps(docker(name="never whole")).encode()
     head = f"POST {PATH} HTTP/1.1\r\n".encode() + HOST + b"Content-Length: %d\r\n\r\n" % (len(body) + 1)

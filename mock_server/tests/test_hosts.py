@@ -1,4 +1,4 @@
-"""Names and pages that may not look into a mock of this machine: DNS rebinding, and pictures of other sites."""
+"""Protection of a loopback mock from web pages: DNS rebinding, and requests from other sites."""
 
 import json
 import urllib.error
@@ -40,18 +40,18 @@ REFUSED = (
 
 @pytest.mark.parametrize("host", TAKEN)
 @pytest.mark.parametrize("path", [STATE, PATH])
-def test_names_of_this_machine_and_those_that_are_given_are_taken(host, path):
+def test_local_and_allowed_names_are_accepted(host, path):
     assert host_fault(path, host, NAMES) == ""
 
 
 @pytest.mark.parametrize("host", REFUSED)
 @pytest.mark.parametrize("path", [STATE, "/__sandbox/a", "/__admin", PATH, "/"])
-def test_other_names_are_refused_with_the_way_out(host, path):
+def test_other_names_are_refused_with_advice(host, path):
     assert "serve --allow-host " in host_fault(path, host, NAMES)
 
 
 @pytest.mark.parametrize("host", ["central", "central:8443", "x", ""])
-def test_a_name_without_a_dot_asks_for_what_central_has_and_no_more(host):
+def test_a_name_without_a_dot_can_request_only_central_s_paths(host):
     assert host_fault(PATH, host, ()) == ""
     assert host_fault(STATE, host, ()) != ""
 
@@ -65,7 +65,7 @@ def test_every_name_can_be_allowed():
     [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("::ffff:127.0.0.1", True), ("localhost", True),
      ("0.0.0.0", False), ("::", False), ("", False), ("10.0.0.1", False), ("central", False)],
 )  # fmt: skip
-def test_loopback_is_known(name, local):
+def test_loopback_is_recognised(name, local):
     assert is_local(name) == local
 
 
@@ -84,7 +84,7 @@ OURS = "localhost:8080"
         (OURS, "null", "cross-site", "null"),
     ],
 )
-def test_pages_of_the_mock_and_of_the_chosen_origin_may_make_control_calls(host, origin, fetch_site, cors):
+def test_pages_of_the_mock_and_of_the_allowed_origin_may_make_control_calls(host, origin, fetch_site, cors):
     assert page_fault(host, origin, fetch_site, cors) == ""
 
 
@@ -104,11 +104,11 @@ def test_pages_of_the_mock_and_of_the_chosen_origin_may_make_control_calls(host,
         (OURS, OURS, None, None),
     ],
 )
-def test_other_pages_may_not(host, origin, fetch_site, cors):
+def test_other_pages_may_make_no_control_calls(host, origin, fetch_site, cors):
     assert "--cors" in page_fault(host, origin, fetch_site, cors)
 
 
-def test_a_refusal_of_a_page_or_a_name_says_the_way_out():
+def test_refusals_of_pages_and_names_give_advice():
     assert page_fault(OURS, None, "cross-site", None) == (
         "pages of other sites cannot make control calls; --cors ORIGIN allows one"
     )
@@ -130,24 +130,24 @@ def test_a_refusal_of_a_page_or_a_name_says_the_way_out():
         ("http://a", "cross-site", "http://b", True),
         ("http://a", "cross-site", "*", False),
         ("http://a", "cross-site", "http://a", False),
-        ("http://a", "same-origin", None, False),  # a development server passes it on
-        ("http://a", None, None, True),  # a browser that does not tell
+        ("http://a", "same-origin", None, False),  # forwarded by a development server
+        ("http://a", None, None, True),  # a browser that does not send it
         ("null", None, None, True),
         (f"http://{OURS}", None, None, False),
     ],
 )
-def test_a_page_of_another_site_is_known(origin, fetch_site, cors, is_foreign):
+def test_a_page_of_another_site_is_recognised(origin, fetch_site, cors, is_foreign):
     assert is_cross_site(OURS, origin, fetch_site, cors) == is_foreign
 
 
 @pytest.mark.usefixtures("pages")
 @pytest.mark.parametrize("origin", ["http://[", "null", "http://page.example", "\xff"])
-def test_an_odd_origin_is_refused_and_no_failure(api, origin):
+def test_an_invalid_origin_is_refused(api, origin):
     answer = ask(api.app, "GET", STATE, headers={"Origin": origin})
     assert (answer.status, answer.json["code"]) == (403, 7)
 
 
-def test_a_page_of_another_site_makes_no_sandbox(api):
+def test_a_page_of_another_site_creates_no_sandbox(api):
     sandboxes = api.app.gateway.sandboxes
     for path in ("/__sandbox/a", f"/__sandbox/a{PATH}", "/__sandbox/a/__admin/state"):
         for headers in ({"Sec-Fetch-Site": "cross-site"}, {"Origin": "null"}, {"Origin": "http://page.example"}):
@@ -158,7 +158,7 @@ def test_a_page_of_another_site_makes_no_sandbox(api):
     assert ask(api.app, "GET", f"/__sandbox/a{PATH}", headers={"Sec-Fetch-Site": "same-origin"}).status == 200
 
 
-def test_a_page_that_is_let_in_makes_one():
+def test_an_allowed_page_creates_a_sandbox():
     headers = {"Sec-Fetch-Site": "cross-site", "Origin": "http://page.example"}
     for cors in ("*", "http://page.example"):
         assert ask(Api(cors=cors).app, "GET", f"/__sandbox/a{PATH}", headers=headers).status == 200
@@ -174,7 +174,7 @@ def evil(app, path=STATE, host="evil.example"):
     return ask(app, "GET", path, headers={"Host": host})
 
 
-def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
+def test_only_a_loopback_server_checks_names_by_default():
     for app in (make_app(Settings()), make_app(Settings(), "0.0.0.0"), make_app(Settings(), "10.1.2.3", "evil")):
         assert evil(app).status == 200
     for app in (make_app(Settings(), "127.0.0.1"), make_app(Settings(), "::1"), make_app(Settings(), "localhost")):
@@ -185,7 +185,7 @@ def test_only_a_server_on_loopback_asks_for_its_names_unless_some_are_given():
         assert (evil(app).status, evil(app, host="good.example").status) == (403, 200)
 
 
-def test_a_request_without_a_host_may_not_look_into_the_mock():
+def test_a_request_without_a_host_may_make_no_control_calls():
     answer = ask(make_app(Settings(), "127.0.0.1"), "GET", STATE)
     assert (answer.status, answer.rule) == (403, "host")
     assert answer.message == "a request without a Host header cannot use the mock's own paths"
@@ -200,7 +200,7 @@ def test_a_request_without_a_host_may_not_look_into_the_mock():
         (STATE, f"http://evil.example{STATE}", True),
     ],
 )
-def test_a_name_of_another_is_taken_where_a_page_cannot_send_it(path, target, refused):
+def test_foreign_names_are_accepted_where_pages_cannot_send_them(path, target, refused):
     asked = exchange(path=path, headers={"host": "evil.example"})
     asked.request = asked.request._replace(target=target)
     found = RequireHost(Sandboxes(asked.sandbox.instance, made), ())(FINE)(asked)
@@ -224,7 +224,7 @@ def test_a_refused_name_leaves_no_trace():
     assert app.gateway.sandboxes.default.journal.found() == []
 
 
-def test_a_whole_url_asks_for_what_central_has_and_no_more():
+def test_an_absolute_url_can_request_only_central_s_paths():
     app = make_app(Settings(), "127.0.0.1")
     for path, status in ((PATH, 200), (STATE, 403)):
         environ = wsgi.environ("GET", path, headers={"Host": "other.example"})
@@ -235,7 +235,7 @@ def test_a_whole_url_asks_for_what_central_has_and_no_more():
 
 
 @pytest.mark.served
-def test_the_served_mock_takes_its_names_only(tmp_path):
+def test_the_served_mock_accepts_only_its_names(tmp_path):
     config = tmp_path / "mock.toml"
     config.write_text('allow_host = ["*.trusted.example"]\n')
     with serve_command("--config", str(config)) as (_, banner):
@@ -266,7 +266,7 @@ def test_the_served_mock_takes_its_names_only(tmp_path):
 
 @contextmanager
 def page_of_evil_example(mock: MockServer) -> Iterator[Page]:
-    """Open a page whose name leads to the mock, as one does that is loaded before its name is pointed there."""
+    """Open a page whose host name leads to the mock, as after DNS rebinding."""
     with sync_playwright() as playwright:
         rules = "--host-resolver-rules=MAP evil.example 127.0.0.1"
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", rules])
@@ -278,7 +278,7 @@ def page_of_evil_example(mock: MockServer) -> Iterator[Page]:
 
 
 def stolen(page: Page) -> list[int]:
-    """Read the state and the list, create and reset, as a page of the same origin; return the statuses."""
+    """Read state and list, create and reset as a page of the same origin; return the statuses."""
     return page.evaluate(
         """async ([state, list, reset, body]) => {
             const asked = [[state, {}], [list, {}], [list, {method: "POST", body}], [reset, {method: "POST"}]];
@@ -304,8 +304,8 @@ def hold_something(mock: MockServer) -> None:
 @in_chromium
 @pytest.mark.served
 @pytest.mark.parametrize("allowed", [False, True])
-def test_state_and_reset_are_out_of_reach_of_a_name_that_is_pointed_elsewhere(allowed):
-    """The same page reaches all of it where its name is allowed, so it is the name that keeps it out."""
+def test_dns_rebinding_reaches_neither_state_nor_reset(allowed):
+    """Control: the same page reaches all of it if its name is allowed."""
     with serving(Settings(allow_hosts=["evil.example"] if allowed else [])) as mock:
         hold_something(mock)
         with page_of_evil_example(mock) as page:
@@ -316,7 +316,7 @@ def test_state_and_reset_are_out_of_reach_of_a_name_that_is_pointed_elsewhere(al
 @pytest.mark.heavy
 @in_chromium
 @pytest.mark.served
-def test_pictures_of_another_site_hold_no_place_and_make_no_sandbox():
+def test_images_on_another_site_occupy_no_place_and_create_no_sandbox():
     with serving() as mock, page_of_evil_example(mock) as page:
         statuses: list[int] = []
 
@@ -328,7 +328,7 @@ def test_pictures_of_another_site_hold_no_place_and_make_no_sandbox():
 
             return answer
 
-        mock.app.add_layer(note)  # the browser does not tell the page
+        mock.app.add_layer(note)  # the browser hides it from the page
         wait = f"{mock.url}/__admin/requests/wait?count=99&timeout=3"
         urls = [f"{wait}&since={number}" for number in range(MOST_WAITING)] + [f"{mock.url}/__sandbox/planted"]
         page.evaluate(

@@ -1,4 +1,4 @@
-"""The server of `serving`: connections stay open, and end where the next request could not be told from the last."""
+"""The server of `serving`: connections stay open, unless the end of a request is unknown."""
 
 import http.client
 import json
@@ -88,7 +88,7 @@ def test_blanks_around_a_header_do_not_count() -> None:
 
 
 @pytest.mark.parametrize("more", [{}, {"encode_chunked": True, "headers": {"Transfer-Encoding": "chunked"}}])
-def test_a_body_that_is_not_read_is_not_taken_for_the_next_request(
+def test_an_unread_body_does_not_become_the_next_request(
     connection: http.client.HTTPConnection, more: dict[str, object]
 ) -> None:
     hidden = b"GET /v1/metadata HTTP/1.1\r\n\r\n"
@@ -97,7 +97,7 @@ def test_a_body_that_is_not_read_is_not_taken_for_the_next_request(
     assert ask(connection, "GET", PATH) == 200
 
 
-def test_a_body_that_is_not_read_and_does_not_come_ends_its_connection(mock: MockServer) -> None:
+def test_an_unread_incomplete_body_ends_its_connection(mock: MockServer) -> None:
     address = urlsplit(mock.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as raw:
         raw.sendall(f"POST {PATH} HTTP/1.1\r\nHost: a\r\nContent-Length: {LONGEST_BODY + 1}\r\n\r\n".encode())
@@ -106,9 +106,7 @@ def test_a_body_that_is_not_read_and_does_not_come_ends_its_connection(mock: Moc
 
 
 @pytest.mark.parametrize("fault", ["fault=reset", "fault=truncated"])
-def test_a_fault_ends_a_connection_that_was_kept(
-    mock: MockServer, connection: http.client.HTTPConnection, fault: str
-) -> None:
+def test_a_fault_ends_a_kept_connection(mock: MockServer, connection: http.client.HTTPConnection, fault: str) -> None:
     assert ask(connection, "GET", PATH) == 200
     mock.fault(f"{fault} times=1")
     with pytest.raises((ConnectionResetError, http.client.IncompleteRead)):
@@ -127,7 +125,7 @@ def test_no_connection_outlives_the_server() -> None:
 
 
 def raw(mock: MockServer, sent: bytes, *, then_close: bool = False) -> bytes:
-    """Send bytes and return what comes until the connection ends."""
+    """Send bytes and return everything received until the connection ends."""
     address = urlsplit(mock.url)
     with socket.create_connection((address.hostname, address.port), timeout=5) as found:
         found.sendall(sent)
@@ -146,7 +144,7 @@ NEXT = f"GET {PATH}?name=none HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".
     [b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n", b"02;ext=1 \r\n{}\r\n0\r\nX-A: b\r\n\r\n"],
     ids=["plain", "extension and trailer"],
 )
-def test_the_next_request_begins_behind_chunks(mock: MockServer, chunks: bytes) -> None:
+def test_the_next_request_begins_after_the_chunks(mock: MockServer, chunks: bytes) -> None:
     answers = raw(mock, CHUNKED + chunks + NEXT)
     assert answers.startswith(b"HTTP/1.1 400")
     assert b"category" in answers.partition(b"HTTP/1.1 200")[0]
@@ -178,7 +176,7 @@ def test_a_client_gets_one_100_continue(mock: MockServer) -> None:
 
 
 @pytest.mark.parametrize("announced", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
-def test_a_client_that_resets_amid_a_body_is_not_a_failure_of_the_mock(
+def test_a_client_that_resets_during_its_body_causes_no_error(
     mock: MockServer, announced: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     address = urlsplit(mock.url)
@@ -227,7 +225,7 @@ def test_an_invalid_address_is_named(
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_sandbox_has_the_name_that_its_url_says(mock: MockServer) -> None:
+def test_a_sandbox_has_the_name_in_its_url(mock: MockServer) -> None:
     sandbox = mock.sandbox(5)  # type: ignore[arg-type]
     sandbox.scenario("empty")
     assert sandbox.url == f"{mock.url}/__sandbox/5"

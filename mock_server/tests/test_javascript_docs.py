@@ -1,4 +1,4 @@
-"""The code of the pages about JavaScript, written to its files and run by the tools that it is for."""
+"""The code of the pages about JavaScript, run by its tools."""
 
 import json
 import os
@@ -34,7 +34,7 @@ COMMANDS = "".join(text for language, text in _FENCE.findall(PAGE) if language =
 
 
 class Project:
-    """A folder with the files of the page, on ports that are free."""
+    """A folder with the files of the page, with free ports."""
 
     def __init__(self, folder: Path, mock_port: int, page_port: int):
         self.folder = folder
@@ -50,7 +50,7 @@ class Project:
             (folder / "node_modules" / each.name).symlink_to(each)
 
     def here(self, text):
-        """The text with the ports of this project, and the place of the checkout."""
+        """Return the text with the ports of this project and the path of the checkout."""
         text = re.sub(r"\b(8080|5173)\b", lambda found: self.ports[found[1]], text)
         return text.replace("CHECKOUT", str(ROOT))
 
@@ -66,7 +66,7 @@ class Project:
         }
 
     def run(self, command, **environment):
-        """Run a command of the page, or one like it, and give what it writes."""
+        """Run a command of the page, or a similar one, and return its output."""
         done = subprocess.run(
             ["/bin/sh", "-ec", self.here(command)],
             cwd=self.folder,
@@ -80,14 +80,14 @@ class Project:
         return done.stdout
 
     def playwright(self, spec, **environment):
-        """Run a file of Playwright's tests and give how many passed, at the first try."""
+        """Run a file of Playwright tests; return how many passed without retries."""
         report = json.loads(self.run(f"{command('playwright')} --reporter=json {spec}", **environment))
         assert (report["stats"]["unexpected"], report["stats"]["flaky"], report["stats"]["skipped"]) == (0, 0, 0)
         return report["stats"]["expected"]
 
 
 def command(*words):
-    """The only command of the page with these words."""
+    """Return the only command of the page that contains these words."""
     (found,) = (line for line in COMMANDS if all(word in line for word in words))
     return found.removesuffix(" &")
 
@@ -100,7 +100,7 @@ def project(tmp_path):
 
 @contextmanager
 def serving_page(project, words):
-    """Run a server of the page until the block ends."""
+    """Run a server of the page while the block runs."""
     process = subprocess.Popen(
         ["/bin/sh", "-ec", f"exec {words}"],
         cwd=project.folder,
@@ -117,7 +117,7 @@ def serving_page(project, words):
 
 
 def answered(url, **headers):
-    """Ask until somebody listens."""
+    """Repeat a request until a server answers."""
     for _ in range(300):
         try:
             with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
@@ -136,7 +136,7 @@ def test_each_block_of_code_names_its_file_once():
 
 
 @pytest.mark.slow
-def test_vite_passes_the_api_on_and_serves_the_page_itself(tmp_path):
+def test_vite_forwards_the_api_and_serves_the_page(tmp_path):
     with serving() as mock:
         project = Project(tmp_path, int(mock.url.rpartition(":")[2]), free_port("127.0.0.1", 0))
         sandbox = mock.sandbox("mine")
@@ -156,7 +156,7 @@ def test_playwright_starts_the_servers_and_its_tests_pass(project):
 
 @pytest.mark.slow
 @in_chromium
-def test_a_page_of_another_origin_asks_the_mock_itself(project):
+def test_a_page_of_another_origin_calls_the_mock_directly(project):
     shutil.copy(TOOLS / "page.spec.mjs", project.folder / "e2e")
     (central,) = re.findall(r"VITE_CENTRAL=(\S+)", PAGE)
     (origin,) = re.findall(r"--cors (\S+)", PAGE)
@@ -174,7 +174,7 @@ def test_msw_answers_in_the_browser(project):
 
 
 @pytest.mark.heavy
-def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
+def test_msw_and_a_mock_answer_in_node_s_test_runner(project):
     project.run(command("handlers.mjs"))
     report = project.run(f"{command('node --test')} --test-reporter=tap")
     tests = sum(text.count("\ntest(") for name, text in FILES.items() if name.endswith(".test.mjs"))
@@ -182,7 +182,7 @@ def test_msw_and_a_started_mock_answer_in_nodes_test_runner(project):
 
 
 @pytest.mark.slow
-def test_the_cypress_blocks_keep_to_its_types_which_is_all_that_can_be_had_without_its_browser(project):
+def test_the_cypress_blocks_compile_against_its_types(project):
     options = "--noEmit --checkJs --target es2022 --module esnext --moduleResolution bundler --skipLibCheck"
     project.run(f"node_modules/.bin/tsc {options} --types cypress cypress.config.mjs cypress/e2e/integrations.cy.js")
     loaded = project.run("""node -e 'import("./cypress.config.mjs").then((it) => console.log(JSON.stringify(it)))'""")

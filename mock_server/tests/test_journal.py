@@ -1,4 +1,4 @@
-"""The journal: what was asked, for tests to verify, with no credential in it."""
+"""The request journal, without credentials."""
 
 import json
 import sys
@@ -62,7 +62,7 @@ def test_only_the_last_requests_are_kept():
     assert [each["number"] for each in shown(api)] == [3, 4, 5]
 
 
-def test_long_paths_and_headers_are_reported_by_their_size(api):
+def test_long_paths_and_headers_are_replaced_by_their_size(api):
     api.ask("GET", "/" + "a" * 100_000, headers={"X-Long": "b" * 200_000, **{f"X-{n}": "c" for n in range(50)}})
     (found,) = shown(api)
     assert found["path"] == "(100022 characters, not shown)"
@@ -70,7 +70,7 @@ def test_long_paths_and_headers_are_reported_by_their_size(api):
     assert len(json.dumps(found)) < 20_000
 
 
-def test_bytes_are_bounded_and_not_only_requests(api, monkeypatch):
+def test_the_size_of_the_journal_is_limited(api, monkeypatch):
     monkeypatch.setattr(request_journal, "MOST_BYTES", 100_000)
     for number in range(100):
         api.ask("GET", f"/{number}", headers={"X-Long": "b" * 10_000})
@@ -81,7 +81,7 @@ def test_bytes_are_bounded_and_not_only_requests(api, monkeypatch):
 
 
 @pytest.mark.usefixtures("pages")
-def test_no_journal_keeps_nothing():
+def test_a_journal_of_size_zero_keeps_nothing():
     api = Api(journal=0)
     api.ask("GET")
     assert journal(api) is None
@@ -107,7 +107,7 @@ FILTERS = [
 
 
 @pytest.mark.parametrize(("wanted", "count"), FILTERS, ids=[str(each[0]) for each in FILTERS])
-def test_requests_are_found_by_what_they_were(api, wanted, count):
+def test_requests_are_found_by_their_properties(api, wanted, count):
     api.create(docker(name="mine"))
     api.create(docker(name="mine"))
     api.get("nope")
@@ -120,14 +120,14 @@ def test_an_invalid_status_is_reported():
         Filter(status="teapot")
 
 
-def test_waiting_ends_with_the_request_that_was_waited_for(api):
+def test_waiting_ends_with_a_matching_request(api):
     started = time.monotonic()
     threading.Timer(0.2, lambda: api.create(docker())).start()
     assert len(journal(api).wait(Filter(operation="PostImageIntegration"), 1, 60)) == 1
     assert 0.2 <= time.monotonic() - started < 60
 
 
-def test_waiting_ends_with_its_time(api):
+def test_waiting_ends_with_its_timeout(api):
     api.create(docker())
     started = time.monotonic()
     assert len(journal(api).wait(Filter(operation="PostImageIntegration"), 2, 0.2)) == 1
@@ -189,7 +189,7 @@ def test_an_empty_credential_reads_as_empty(api):
     ids=["cut off", "trailing data", "a form", "a word", "deep", "twice", "long"],
 )
 @pytest.mark.parametrize("as_deployed", [False, True])
-def test_what_cannot_be_read_is_reported_by_its_size(body, as_deployed):
+def test_an_unreadable_body_is_replaced_by_its_size(body, as_deployed):
     api = Api(as_deployed=as_deployed)
     api.ask("POST", "", body)
     assert shown(api)[0]["body"] == f"({len(body)} bytes, not shown)"
@@ -202,12 +202,12 @@ def test_a_credential_in_the_text_of_a_refusal_is_masked(password):
     api = Api(as_deployed=True)
     answer = api.create(docker(docker={"password": password}))
     assert answer.status == 400
-    told = json.dumps(shown(api)[0]["answer"])
-    assert json.dumps(password) not in told
-    assert SECRET not in told
+    text = json.dumps(shown(api)[0]["answer"])
+    assert json.dumps(password) not in text
+    assert SECRET not in text
 
 
-def test_headers_that_let_somebody_in_are_masked(api):
+def test_credential_headers_are_masked(api):
     api.ask("GET", headers={"Authorization": f"Bearer {SECRET}", "Cookie": SECRET, "Proxy-Authorization": SECRET})
     found = shown(api)[0]["headers"]
     assert found["authorization"] == "Bearer ******"
@@ -226,7 +226,7 @@ def test_a_compressed_answer_is_shown(api):
 
 @pytest.mark.heavy
 @given(integrations)
-def test_whatever_is_sent_is_shown_as_json(body):
+def test_every_body_is_shown_as_json(body):
     api = Api(fatal_answers=False, empty=True)
     api.create(body)
     json.dumps(shown(api))
@@ -234,7 +234,7 @@ def test_whatever_is_sent_is_shown_as_json(body):
 
 @pytest.fixture
 def restless():
-    """Threads take turns as often as they can."""
+    """Make Python switch threads as often as possible."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -253,14 +253,14 @@ def test_no_request_is_missed_or_repeated_in_the_stream(restless):
     threads = [threading.Thread(target=keep) for _ in range(4)]
     for each in threads:
         each.start()
-    told: list[int] = []
-    while any(each.is_alive() for each in threads) or kept.found(Filter(since=told[-1])):
-        told += [each.number for each in kept.wait(Filter(since=told[-1] if told else 0), timeout=1)]
-    assert told == [*range(1, 8001)]
+    numbers: list[int] = []
+    while any(each.is_alive() for each in threads) or kept.found(Filter(since=numbers[-1])):
+        numbers += [each.number for each in kept.wait(Filter(since=numbers[-1] if numbers else 0), timeout=1)]
+    assert numbers == [*range(1, 8001)]
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_path_is_shown_and_found_as_people_read_it(api):
+def test_a_path_is_shown_and_found_unescaped(api):
     ask(api.app, "GET", f"{PATH}/Z%C3%BCrich")
     ask(api.app, "GET", f"{PATH}/%ff")
     listed = ask(api.app, "GET", f"/__admin/requests?path={quote('*/Zürich')}").json["requests"]
@@ -270,6 +270,6 @@ def test_a_path_is_shown_and_found_as_people_read_it(api):
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_fault_takes_a_path_as_people_read_it(api):
+def test_a_fault_matches_an_unescaped_path(api):
     ask(api.app, "POST", "/__admin/faults", {"code": 503, "path": "*/Zürich"})
     assert ask(api.app, "GET", f"{PATH}/Z%C3%BCrich").status == 503

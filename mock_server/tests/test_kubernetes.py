@@ -1,4 +1,4 @@
-"""The manifest: Kubernetes takes it, and its parts agree with one another and with the mock."""
+"""The Kubernetes manifest: it is valid, consistent, and matches the mock."""
 
 import json
 import re
@@ -40,25 +40,25 @@ def ids(each):
 
 @pytest.mark.parametrize("version", ["1.31", kubernetes_validate.latest_version()])
 @pytest.mark.parametrize("each", OBJECTS, ids=ids)
-def test_kubernetes_takes_each_object(each, version):
+def test_kubernetes_accepts_each_object(each, version):
     kubernetes_validate.validate(each, version, strict=True)
 
 
 @pytest.mark.served
-def test_the_validator_refuses_what_is_wrong():
+def test_the_validator_refuses_an_invalid_object():
     wrong = {**OBJECTS[0], "spec": {**OBJECTS[0]["spec"], "replica": 2}}
     with pytest.raises(kubernetes_validate.ValidationError, match="replica"):
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
 
 
 def secret():
-    """Return the secret that the commands at the top of the manifest make, by key."""
+    """Return the values of the secret that the commands at the top of the manifest create, by key."""
     literals = re.findall(r'--from-literal=(\S+?)="(.*)"', MANIFEST.read_text("utf-8"))
     return {key: text.replace("$PASSWORD", "1a2b").replace("$(openssl rand -hex 24)", "3c4d") for key, text in literals}
 
 
 def mounted(name, folder):
-    """Write the files of a pod's secret, and give the arguments of its container with their places."""
+    """Write the files of a pod's secret; return the arguments of its container with the paths of these files."""
     volumes = {each["name"]: each["secret"] for each in pod(name)["volumes"] if "secret" in each}
     args = container(name)["args"]
     for mount in container(name)["volumeMounts"]:
@@ -75,7 +75,7 @@ def test_two_replicas_share_the_store_of_the_other_service():
     assert port["port"] == parts.port
 
 
-def test_each_name_of_a_secret_is_one_that_the_commands_make():
+def test_the_commands_create_each_secret():
     for each in map(pod, DEPLOYMENTS):
         for volume in each["volumes"]:
             if "secret" in volume:
@@ -86,7 +86,7 @@ def test_each_name_of_a_secret_is_one_that_the_commands_make():
     assert variable["valueFrom"]["secretKeyRef"] == {"name": "mock-central", "key": "store"}
 
 
-def test_the_variables_of_services_are_kept_from_the_options():
+def test_variables_of_services_do_not_set_options():
     """Kubernetes would set MOCK_CENTRAL_PORT to tcp://..., for the service of that name."""
     assert "MOCK_CENTRAL_PORT" in {f"{name.upper().replace('-', '_')}_PORT" for name in SERVICES}
     assert all(pod(name)["enableServiceLinks"] is False for name in DEPLOYMENTS)
@@ -95,10 +95,10 @@ def test_the_variables_of_services_are_kept_from_the_options():
 @pytest.mark.heavy
 @pytest.mark.served
 @pytest.mark.skipif("valkey" not in PROGRAMS, reason="there is no Valkey here")
-def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path):
+def test_the_replicas_of_the_manifest_share_state_and_show_no_secret(tmp_path):
     listening = ("--host=", "--port=")
     words = [each for each in mounted("mock-central", tmp_path) if not each.startswith(listening)]
-    # The port of the test comes last and counts.
+    # The last --port applies.
     with RedisServer(*mounted("mock-central-store", tmp_path), kind="valkey") as server, ExitStack() as stack:
         parts = urlsplit(secret()["store"])
         with pytest.raises(redis_connection.StoreError, match="authenticate"):
@@ -128,7 +128,7 @@ def test_what_the_manifest_starts_answers_as_one_and_keeps_its_secrets(tmp_path)
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_each_service_finds_its_pods_and_their_port(name):
+def test_each_service_selects_its_pods_and_their_port(name):
     template = DEPLOYMENTS[name]["template"]
     assert SERVICES[name]["selector"].items() <= template["metadata"]["labels"].items()
     assert DEPLOYMENTS[name]["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
@@ -141,7 +141,7 @@ def test_each_service_finds_its_pods_and_their_port(name):
 
 
 @pytest.mark.parametrize("name", DEPLOYMENTS)
-def test_no_pod_runs_as_root_or_may_become_it(name):
+def test_no_pod_runs_as_root_or_can_become_root(name):
     assert pod(name)["securityContext"]["runAsNonRoot"] is True
     assert pod(name)["securityContext"]["runAsUser"] > 0
     assert container(name)["securityContext"] == {
@@ -151,12 +151,12 @@ def test_no_pod_runs_as_root_or_may_become_it(name):
     }
 
 
-def test_the_probe_asks_for_the_health():
+def test_the_probe_requests_the_health_check():
     path = container("mock-central")["readinessProbe"]["httpGet"]["path"]
     assert path.removeprefix(control.PREFIX) in control.document()["paths"]
 
 
-def test_the_mock_takes_the_options(tmp_path):
+def test_the_options_of_the_manifest_are_valid(tmp_path):
     command, verb = container("mock-central")["command"]
     assert (command, verb) == ("mock-central", "serve")
     with main.commands[verb].make_context(verb, mounted("mock-central", tmp_path)) as context:

@@ -1,4 +1,4 @@
-"""Parallel clients see one Central that takes their calls one after the other."""
+"""Concurrent clients see one Central that runs their calls one at a time."""
 
 import random
 import threading
@@ -61,17 +61,17 @@ BEFORE = frozenset({ONE, TWO})
 
 
 @pytest.mark.parametrize("history", EXPLAINED.values(), ids=EXPLAINED.keys())
-def test_the_search_finds_an_order_where_there_is_one(history):
+def test_the_search_finds_an_existing_order(history):
     assert explained(history, BEFORE)
 
 
 @pytest.mark.parametrize("history", UNEXPLAINED.values(), ids=UNEXPLAINED.keys())
-def test_the_search_finds_none_where_there_is_none(history):
+def test_the_search_finds_no_order_for_an_impossible_history(history):
     assert not explained(history, BEFORE)
 
 
 def unexplained(api, rounds, seed):
-    """Record histories; give the first that no order explains."""
+    """Record histories; return the first one that no order explains."""
     rng = random.Random(seed)
     with hasty_threads():
         for _ in range(rounds):
@@ -83,17 +83,17 @@ def unexplained(api, rounds, seed):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(4))
-def test_parallel_calls_are_taken_one_after_the_other(seed):
+def test_parallel_calls_are_linearizable(seed):
     assert unexplained(Api(empty=True), 300, seed) is None
 
 
 @pytest.mark.parametrize("mutant", ["same-name-at-once", "creates-at-once", "ids-doubled", "reads-at-once"])
-def test_a_planted_race_leaves_a_history_that_no_order_explains(mutant):
+def test_a_mutant_with_a_race_is_not_linearizable(mutant):
     assert unexplained(Api(empty=True, mutants=(mutant,)), 200, seed=1) is not None
 
 
-def test_an_integration_is_found_by_its_name_all_through_an_update():
-    """The index forgets a name for a moment while an integration is written; no search may fall into it."""
+def test_an_integration_is_found_by_its_name_during_an_update():
+    """During a write, the index lacks the name for a moment."""
     api = Api(empty=True)
     store = api.central.store
     id = api.created(docker(name="a"))
@@ -104,7 +104,7 @@ def test_an_integration_is_found_by_its_name_all_through_an_update():
             super().__delitem__(name)
             asking = threading.Thread(target=lambda: found.append(api.list("?name=a")))
             asking.start()
-            asking.join(0.1)  # it waits for the write to end, or answers at once
+            asking.join(0.1)  # it waits for the write, or answers immediately
             pending.append(asking)
 
     pending = []

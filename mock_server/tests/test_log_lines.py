@@ -1,4 +1,4 @@
-"""A log has one line for each thing it tells, whatever a client or an upstream sent."""
+"""Each log record is one line, whatever a client or an upstream sent."""
 
 import json
 import logging
@@ -25,7 +25,7 @@ def record(message, *arguments, error=None):
 
 
 @given(st.text())
-def test_a_line_is_printable_and_says_what_was_logged(text):
+def test_a_line_is_printable_and_complete(text):
     assert one_line(text).isprintable()
     assert not text.isprintable() or one_line(text) == text
     assert "\n" not in _Text().format(record("%s", text))
@@ -50,7 +50,7 @@ def test_no_line_of_a_traceback_looks_like_another_line():
 @pytest.mark.parametrize(
     ("form", "options"), [("text", []), ("json", ["--upstream"]), ("text", ["--upstream", "--ui"])], ids=str
 )
-def test_no_request_writes_a_line_of_its_own(tmp_path, form, options):
+def test_no_request_can_forge_a_log_line(tmp_path, form, options):
     (tmp_path / "index.html").write_text("page")
     forged = "%0a" + FORGED.replace(" ", "%20") + "%1b[2J%c2%85%e2%80%a8"
     long = "a" * 300 + forged
@@ -84,7 +84,7 @@ def test_no_request_writes_a_line_of_its_own(tmp_path, form, options):
 
 
 @pytest.mark.usefixtures("pages")
-def test_who_handles_the_records_gets_one_line_too(caplog, monkeypatch):
+def test_other_handlers_get_one_line_too(caplog, monkeypatch):
     api = Api(fatal_answers=False)
 
     def fail(*_):

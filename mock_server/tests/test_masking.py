@@ -17,7 +17,7 @@ CREATABLE = CONTRACT.creatable_types
 
 
 def leaves(value: dict[str, Any]) -> dict[tuple[str, ...], Any]:
-    """Return what an integration holds by the path of the field, credentials apart."""
+    """Return the values of an integration by the path of the field, without credentials."""
     found = {}
     for path in fields(CONTRACT.integration):
         at: Any = value
@@ -72,7 +72,7 @@ def test_a_create_answers_in_clear_as_deployed_and_reads_hide_it():
     assert api.get(created["id"]).json["docker"]["password"] == MASK
 
 
-def test_a_refused_credential_is_masked_unless_central_shows_it():
+def test_an_error_masks_a_credential_unless_central_shows_it():
     sent, text = {"docker": {"password": 5}}, "proto: (line 1:25): invalid value for string field password:"
     assert Api().create(sent).message == f"{text} ******"
     assert Api(as_deployed=True).create(sent).message == f"{text} 5"

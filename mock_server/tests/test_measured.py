@@ -1,4 +1,4 @@
-"""Every figure that was measured says by what, and for which release."""
+"""Every measured figure names its command and release."""
 
 import importlib.util
 import re
@@ -23,13 +23,13 @@ BLOCKS = {"detection": (ROOT / "docs/reference/detection.md").read_text("utf-8")
 
 
 def released(text: str) -> tuple[int, int]:
-    """Return what a stamp must not be older than: a patch release measures nothing anew."""
+    """Return the oldest release that a stamp may name: patch releases are not measured again."""
     major, minor, _ = text.split(".")
     return int(major), int(minor)
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_what_was_measured_names_a_command_that_exists(name):
+def test_every_measurement_names_an_existing_command(name):
     (found,) = STAMP.findall(BLOCKS[name])
     program, *words = found[2].split()
     if program == "make":
@@ -40,12 +40,12 @@ def test_what_was_measured_names_a_command_that_exists(name):
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_what_was_measured_is_not_older_than_the_release(name):
+def test_no_measurement_is_older_than_the_release(name):
     (found,) = STAMP.findall(BLOCKS[name])
     assert (int(found[0]), int(found[1])) >= released(VERSION)
 
 
-def test_what_a_benchmark_writes_has_a_stamp(tmp_path, monkeypatch):
+def test_benchmarks_write_a_stamp(tmp_path, monkeypatch):
     copy = tmp_path / "performance.md"
     copy.write_text("before\n<!-- measured: hot-paths -->\n| old |\n<!-- end -->\nafter\n", "utf-8")
     monkeypatch.setattr(page, "PAGE", copy)

@@ -1,4 +1,4 @@
-"""The headers that grpc-gateway makes metadata and deadlines of."""
+"""Headers that grpc-gateway converts to metadata and deadlines."""
 
 import base64
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ ADMIN = "Bearer mock-admin-token"
 
 
 @pytest.mark.parametrize("timeout", ["1n", "-5S", "9999999H", "2562048H"])
-def test_a_caller_whose_time_is_up_gets_no_answer_and_nothing_is_done(api, timeout):
+def test_an_expired_deadline_is_refused_and_changes_nothing(api, timeout):
     answer = api.ask("POST", "", docker(), {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (504, 4, "context deadline exceeded")
     assert answer.rule == "deadline"
@@ -20,11 +20,11 @@ def test_a_caller_whose_time_is_up_gets_no_answer_and_nothing_is_done(api, timeo
 
 
 @pytest.mark.parametrize("timeout", ["30S", "1H", "99999999m", "+5S", "1M", "", "0S", "-0n", "2562047H"])
-def test_a_caller_with_time_is_answered(api, timeout):
+def test_a_caller_within_its_deadline_is_answered(api, timeout):
     assert api.ask("GET", "", headers={"Grpc-Timeout": timeout}).status == 200
 
 
-def test_a_delay_counts_against_the_time():
+def test_a_delay_counts_towards_the_deadline():
     answer = Api().ask("GET", "", headers={"Grpc-Timeout": "20m", "Prefer": "delay=0.1"})
     assert answer.status == 504
 
@@ -49,7 +49,7 @@ def test_a_delay_ends_with_the_time_of_a_caller_who_waits_for_the_gateway(monkey
 
 
 @pytest.mark.parametrize("timeout", ["abc", "5", "S", "5s", "5.0S", "99999999999999999999S", " 5S", "5 S"])
-def test_an_invalid_time_is_refused_before_the_body(api, timeout):
+def test_an_invalid_timeout_is_refused_before_the_body(api, timeout):
     answer = api.ask("POST", "", b"{", {"Grpc-Timeout": timeout})
     assert (answer.status, answer.json["code"], answer.message) == (400, 3, f"invalid grpc-timeout: {timeout}")
     assert answer.rule == "grpc-timeout"
@@ -84,7 +84,7 @@ def test_binary_metadata_is_base64(api, value, at):
         ("Grpc-Metadata-Connection", "stream terminated by RST_STREAM with error code: PROTOCOL_ERROR"),
     ],
 )
-def test_metadata_that_http_2_does_not_carry_fails_after_the_body(name, text):
+def test_metadata_that_http_2_cannot_send_fails_after_the_body(name, text):
     api = Api(auth=True)
     answer = api.ask("POST", "", docker(), {name: "x"})
     assert (answer.status, answer.json["code"], answer.message, answer.rule) == (500, 13, text, "grpc-metadata")
@@ -103,7 +103,7 @@ def test_credentials_may_come_as_metadata():
     [{"Authorization": ADMIN, "Grpc-Metadata-Authorization": ADMIN}, {"Authorization": f"{ADMIN},{ADMIN}"}],
     ids=["header and metadata", "two headers"],
 )
-def test_two_credentials_are_none(headers):
+def test_two_credentials_count_as_none(headers):
     answer = Api(auth=True).ask("POST", "/test", docker(), headers)
     assert (answer.status, answer.message) == (401, "credentials not found")
 
@@ -115,7 +115,7 @@ BASIC = f"Basic {base64.b64encode(b'admin:mock-password').decode()}"
     ("sent", "status"), [(f"{BASIC},Basic x", 200), (f"Basic eDp5,{BASIC}", 403), (f"x,{BASIC}", 403)]
 )
 def test_of_two_basic_credentials_the_first_counts(sent, status):
-    """pkg/grpc/authn/basic/extractor.go takes the first of the metadata; that of tokens wants one alone."""
+    """pkg/grpc/authn/basic/extractor.go uses the first value; the extractor of tokens requires a single one."""
     assert Api(auth=True).ask("GET", "", headers={"Authorization": sent}).status == status
 
 
@@ -132,7 +132,7 @@ def test_of_two_basic_credentials_the_first_counts(sent, status):
         ({"Transfer-Encoding": "gzip, chunked"}, 501, "Unsupported transfer encoding"),
     ],
 )
-def test_what_go_does_not_hand_on_is_refused_in_its_words(api, headers, status, text):
+def test_malformed_requests_are_refused_with_go_s_texts(api, headers, status, text):
     answer = api.ask("GET", "", headers=headers)
     assert answer.status == status
     if text is not None:
@@ -140,7 +140,7 @@ def test_what_go_does_not_hand_on_is_refused_in_its_words(api, headers, status, 
         assert answer.headers["connection"] == "close"
 
 
-def test_only_options_asks_for_the_server_as_a_whole(api):
+def test_only_options_accepts_an_asterisk_as_target(api):
     refused = ask(api.app, "GET", "*")
     assert (refused.status, refused.body, refused.headers["connection"]) == (400, b"", "close")
     assert ask(api.app, "OPTIONS", "*").status == 200

@@ -1,4 +1,4 @@
-"""Mutants stay in the app they are applied in. That testers find them: contract_tests/meta_tests."""
+"""Mutants affect only the app that they are applied to. contract_tests/meta_tests checks that they are found."""
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +19,7 @@ def test_there_is_a_mutant_for_each_rule_and_several_for_each_kind():
 
 
 @pytest.mark.parametrize("name", one_in(4, all_mutants()))
-def test_a_mutant_can_be_planted(name):
+def test_a_mutant_can_be_applied(name):
     create_app(Settings(mutants=(name,), **find(name).settings))
 
 
@@ -31,7 +31,7 @@ def test_a_mutant_stays_in_its_app(names, names_taken):
 
 
 @pytest.mark.parametrize("name", ["error-code-text", "database-text-shown", "create-error-without-error"])
-def test_a_mutant_answers_odd_requests_too(name):
+def test_a_mutant_handles_unusual_requests(name):
     client = create_app(Settings(mutants=(name,))).test_client()
     grpc = {"Content-Type": "application/grpc"}
     assert client.post("/v1/imageintegrations", data=b"", headers=grpc).data == b"Method cannot be downgraded\n"
@@ -41,7 +41,7 @@ def test_a_mutant_answers_odd_requests_too(name):
     assert ("SQLSTATE" in refused.json["message"]) == (name == "database-text-shown")
 
 
-def test_mutants_add_up():
+def test_mutants_can_be_combined():
     api = Api(mutants=("delete-204", "get-wrapped", "create-extra-field"))
     created = api.create(docker()).json
     assert "createdAt" in created

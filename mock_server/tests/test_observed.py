@@ -1,4 +1,4 @@
-"""What a running Central answers, fact by fact (data/observed.jsonl), as deployed and by release.
+"""Observed answers of a running Central (data/observed.jsonl), as deployed and by release.
 
 `kind` says how a fact is asked: "api" through the app, "wire" over a socket (test_observed_wire.py).
 """
@@ -29,7 +29,7 @@ def settings_of(fact: dict[str, Any]) -> dict[str, Any]:
 
 
 def filled(value: Any, ids: list[str]) -> Any:
-    """Make what a fact only describes: ids of the set-up, long names, many keys."""
+    """Expand what a fact abbreviates: ids of the set-up, long names, many keys."""
     if isinstance(value, list):
         return [filled(each, ids) for each in value]
     if isinstance(value, dict):
@@ -45,7 +45,7 @@ def filled(value: Any, ids: list[str]) -> Any:
 
 
 def disagreement(right: dict[str, Any], answer: Answer, count: int) -> str | None:
-    """Say what of an answer is not as it was observed."""
+    """Return how an answer differs from the observed one."""
     if answer.status != right["status"]:
         return f"{answer.status}, not {right['status']}: {answer.body[:600]!r}"
     wrong = {key: value for key, value in right.get("headers", {}).items() if answer.headers.get(key) != value}
@@ -59,7 +59,7 @@ def disagreement(right: dict[str, Any], answer: Answer, count: int) -> str | Non
 
 
 @pytest.mark.parametrize("fact", of_kind("api"))
-def test_the_mock_answers_what_was_observed(fact):
+def test_the_mock_answers_as_observed(fact):
     api = Api(**settings_of(fact))
     ids: list[str] = []
     for step in fact.get("setup", ()):

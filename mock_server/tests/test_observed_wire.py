@@ -1,4 +1,4 @@
-"""What a running Central answers on the wire, over a socket to a served mock.
+"""Observed answers of a running Central on the wire, compared with a served mock.
 
 docs/reference/hostile-input.md lists what differs.
 """
@@ -22,7 +22,7 @@ PAGE = (Path(__file__).parents[2] / "docs/reference/hostile-input.md").read_text
 
 @pytest.fixture(scope="module")
 def ports():
-    """Mocks as people serve them, one that asks for credentials and one that does not."""
+    """Served mocks, one of which requires credentials."""
     served = {}
     servers = []
     for auth in (False, True):
@@ -50,7 +50,7 @@ def is_up(port: int) -> bool:
 
 
 def filled(text: str) -> bytes:
-    """Write out what a fact shortens."""
+    """Expand what a fact abbreviates."""
     text = re.sub(r"\{a\*(\d+)\}", lambda match: "a" * int(match[1]), text)
     return text.replace("{{ADMIN}}", "mock-admin-token").encode()
 
@@ -64,7 +64,7 @@ def answer_of(raw: bytes) -> Answer:
 
 @pytest.mark.served
 @pytest.mark.parametrize("fact", of_kind("wire"))
-def test_the_served_mock_answers_what_was_observed(fact, ports):
+def test_the_served_mock_answers_as_observed(fact, ports):
     auth = fact.get("server", {}).get("auth", False)
     answer = answer_of(send(ports[auth], filled(fact["request"]["raw"])).raw)
     right = fact["right"]
@@ -84,7 +84,7 @@ def test_the_served_mock_answers_what_was_observed(fact, ports):
 
 
 @pytest.mark.heavy
-def test_every_row_of_the_page_is_played():
+def test_every_row_of_the_page_is_tested():
     rows = set(
         re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE.partition("## Where the HTTP server decides")[2], re.MULTILINE)
     )

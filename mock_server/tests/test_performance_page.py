@@ -1,4 +1,4 @@
-"""docs/reference/measurements.md is written by commands; what it says of them is true."""
+"""docs/reference/measurements.md names the commands that write it."""
 
 import importlib
 import re
@@ -18,18 +18,18 @@ def test_the_commands_of_the_page_exist(module):
 
 
 @pytest.mark.parametrize("name", BLOCKS)
-def test_every_block_is_filled_by_a_command(name):
+def test_every_block_has_a_command(name):
     assert BLOCKS[name].startswith("| ")
     sources = [file.read_text("utf-8") for file in Path(page.__file__).parent.glob("*.py")]
     assert any(f'write("{name}"' in source for source in sources)
 
 
-def test_a_goal_stands_beside_what_was_measured():
+def test_goals_are_next_to_their_measurements():
     goals = [page.Goal("at most 2", "1.5", True), page.Goal("at least 4", "3", False)]
     assert page.kept(goals).splitlines()[2:] == ["| at most 2 | 1.5 | yes |", "| at least 4 | 3 | **no** |"]
 
 
-def test_a_block_that_the_page_does_not_have_is_an_error():
+def test_a_missing_block_is_an_error():
     with pytest.raises(ValueError, match="0 places for other"):
         page.write("other", "text\n")
 

@@ -1,4 +1,4 @@
-"""The pictures of the docs: there in both themes, small, complete, and not older than what they show."""
+"""The pictures of the docs exist in both themes, are small, and are up to date."""
 
 import importlib.util
 import re
@@ -32,7 +32,7 @@ def test_a_page_shows_a_picture_that_exists_in_both_themes(page, picture):
         assert "prefers-color-scheme: dark" in file.read_text("utf-8")
 
 
-def test_a_picture_says_in_words_what_it_shows():
+def test_a_picture_has_an_alternative_text():
     for page in {page for page, _ in SHOWN}:
         for tag in re.findall(r"<img [^>]+>", page.read_text("utf-8")):
             assert re.search(r'alt="[^"]{20,}"', tag), tag
@@ -44,7 +44,7 @@ def test_a_screenshot_is_small(file):
 
 
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.svg")), ids=lambda file: file.name)
-def test_a_drawing_loads_nothing(file):
+def test_a_drawing_loads_no_resources(file):
     text = file.read_text("utf-8")
     assert not re.search(r"""<script|@import|url\(['"]?http|href=['"]http|<image|foreignObject""", text)
 

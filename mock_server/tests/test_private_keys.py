@@ -1,4 +1,4 @@
-"""Private keys and the DER below them: the errors of Go's encoding/asn1, crypto/x509 and crypto/rsa."""
+"""Private keys and DER: the errors of Go's encoding/asn1, crypto/x509 and crypto/rsa."""
 
 import pytest
 
@@ -33,7 +33,7 @@ PARAMETERS = (
         (list_of(sequence("", INT)), "300a30030201013003020102", [[1], [2]]),
     ],
 )
-def test_der_is_read(kind, data, value):
+def test_valid_der_is_read(kind, data, value):
     assert asn1.read(bytes.fromhex(data) + b"more", kind) == (value, len(data) // 2)
 
 
@@ -84,9 +84,9 @@ def test_der_is_read(kind, data, value):
     ],
 )
 def test_invalid_der_fails_with_the_error_of_go(kind, data, reason):
-    with pytest.raises(Asn1Error) as told:
+    with pytest.raises(Asn1Error) as raised:
         asn1.read(bytes.fromhex(data), kind)
-    assert str(told.value) == f"asn1: {reason}"
+    assert str(raised.value) == f"asn1: {reason}"
 
 
 def der(tag: int, *contents: bytes) -> bytes:
@@ -99,7 +99,7 @@ def integer(number: int) -> bytes:
 
 
 def rsa_key(*more: bytes, **numbers: int) -> bytes:
-    """Return a small RSA key in the form of PKCS #1; numbers that are given replace its own."""
+    """Return a small RSA key in the form of PKCS #1, with some of its numbers replaced."""
     key = {"version": 0, "n": 143, "e": 7, "d": 43, "p": 11, "q": 13, "dp": 3, "dq": 7, "coefficient": 6} | numbers
     return der(0x30, *map(integer, key.values()), *more)
 

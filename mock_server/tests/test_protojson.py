@@ -1,4 +1,4 @@
-"""The size of a message in protobuf's binary form, which decides what is too long for Central."""
+"""The size of a message in protobuf's binary form, which Central limits."""
 
 import pytest
 

@@ -87,7 +87,7 @@ def test_full(mock_central):
     pytester.runpytest_subprocess(*PLUGIN).assert_outcomes(passed=1)
 
 
-def test_an_unused_plugin_imports_nothing_of_the_mock(pytester):
+def test_an_unused_plugin_does_not_import_the_mock(pytester):
     pytester.makepyfile(
         """
 import sys
@@ -165,7 +165,7 @@ def test_the_python_of_the_docs_works(pytester):
 
 
 @pytest.mark.heavy
-def test_what_cannot_be_chosen_is_one_clear_line(pytester):
+def test_an_invalid_marker_is_one_clear_line(pytester):
     pytester.makepyfile(
         """
 import pytest
@@ -315,7 +315,7 @@ def test_failed_anyway(mock_central):
 
 
 @pytest.mark.heavy
-def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
+def test_misuse_fails_the_test_if_requested(pytester):
     pytester.makepyfile(ASK + MISUSED)
     asked = ("-o", "mock_central_fail_on=all")
     found = pytester.runpytest_subprocess(*PLUGIN, *asked)
@@ -333,7 +333,7 @@ def test_a_misused_mock_fails_the_test_where_that_was_asked_for(pytester):
 
 
 @pytest.mark.heavy
-def test_a_misused_mock_of_a_module_fails_at_its_end(pytester):
+def test_misuse_of_a_module_s_mock_fails_at_its_end(pytester):
     pytester.makepyfile(
         """
 import pytest
@@ -350,7 +350,7 @@ def test_second(mock_central_module):
 
 
 @pytest.mark.heavy
-def test_without_a_journal_misuse_cannot_be_known(pytester):
+def test_misuse_cannot_be_detected_without_a_journal(pytester):
     pytester.makepyfile(
         """
 import pytest
@@ -381,7 +381,7 @@ def test_check_central_says_what_is_missing(pytester):
     )
 
 
-def test_other_frameworks_serve_it_with_a_context_manager():
+def test_other_frameworks_use_the_context_manager():
     class Tests(unittest.TestCase):
         @classmethod
         def setUpClass(cls):
@@ -443,7 +443,7 @@ def test_the_report_adds_up_workers(pytester):
 
 def test_wrong_use_is_reported():
     with serving(Settings()) as mock:
-        for call, told in (
+        for call, text in (
             (lambda: mock.verify("unmet-fault"), "did you mean 'unmet-faults'"),
             (lambda: mock.fault("code=503", times=2), "give either a text or fields"),
             (lambda: mock.fault({"code": 503}), "give either a text or fields"),
@@ -453,7 +453,7 @@ def test_wrong_use_is_reported():
             (lambda: mock.journal(since="yesterday"), "since=yesterday: is not the number of a request"),
             (lambda: mock.sandbox(".."), "is not the name of a sandbox"),
         ):
-            with pytest.raises(ValueError, match=told):
+            with pytest.raises(ValueError, match=text):
                 call()
         assert mock.journal.count(status=200) == 0
         assert mock.sandbox(5).url.endswith("/__sandbox/5")

@@ -1,6 +1,6 @@
-"""The conversations of public clients, in the words and with the headers in which they hold them.
+"""Conversations of public clients, with their bodies and headers.
 
-Over HTTPS, with credentials asked for: most of these clients know no other way.
+They use HTTPS and credentials, which most of these clients require.
 """
 
 import json
@@ -31,20 +31,20 @@ def server():
 
 @pytest.fixture
 def central(server):
-    """A Central in its first state."""
+    """A Central in its initial state."""
     curl("-X", "POST", f"{server}/__admin/reset")
     return server
 
 
 def curl(*words, fails=False):
-    """Run curl as scripts do, the certificate unchecked; give what it prints."""
+    """Run curl as scripts do, without checking the certificate; return its output."""
     done = subprocess.run(["curl", "-sk", *words], capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode != 0) == fails, (done.returncode, done.stdout, done.stderr)
     return done.stdout
 
 
 def call(method, url, body=None, **headers):
-    """Ask as Python's urllib does; give status and decoded answer."""
+    """Send a request as Python's urllib does; return status and decoded answer."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {name.replace("_", "-"): value for name, value in headers.items()})
     request.method = method
@@ -57,7 +57,7 @@ def call(method, url, body=None, **headers):
 
 
 def named(central, name):
-    """Return the integrations of that name, as a reader with a token sees them."""
+    """Return the integrations with that name, as a reader with a token sees them."""
     listed = json.loads(curl(*BEARER, central + PATH))["integrations"]
     return [each for each in listed if each["name"] == name]
 
@@ -93,7 +93,7 @@ def test_the_installer_s_helper_creates_and_then_replaces(central, type):
     assert [(each["id"], each["type"]) for each in named(central, endpoint)] == [(first["id"], type)]
 
 
-def test_the_installer_s_helper_fails_with_a_type_that_there_is_not(central):
+def test_the_installer_s_helper_fails_with_an_unknown_type(central):
     answer = run_helper(central, "harbor", "harbor.example.com", fails=True)
     assert "registry with type 'harbor' does not exist" in answer["message"]
 
@@ -101,7 +101,7 @@ def test_the_installer_s_helper_fails_with_a_type_that_there_is_not(central):
 # -- a post-install job: looks at nothing but `error`, sends a field that is long gone -----------------------------
 
 
-def test_the_post_install_job_reads_no_error_and_then_the_clash_of_names(central):
+def test_the_post_install_job_succeeds_and_then_gets_the_name_conflict(central):
     payload = {
         "id": "",
         "name": "course - internal registry",
@@ -135,7 +135,7 @@ def test_a_job_greps_names_and_ids_out_of_raw_answers(central):
 # -- a job that has a token made and puts list items back ------------------------------------------------------------
 
 
-def test_a_job_mints_a_token_and_puts_the_item_of_the_list_back(central):
+def test_a_job_creates_a_token_and_sends_the_listed_item_back(central):
     sent = '{"name":"ci","roles":["Continuous Integration"]}'
     minted = json.loads(curl(*BASIC, f"{central}/v1/apitokens/generate", *JSON, "-d", sent))
     assert minted["token"]
@@ -172,7 +172,7 @@ def ansible(method, url, body=None):
 
 
 @pytest.mark.mock_central(auth=True)
-def test_the_ansible_module_keeps_the_secret_that_it_sends_back_empty_or_masked(mock_central):
+def test_the_ansible_module_keeps_a_secret_sent_back_empty_or_masked(mock_central):
     def password():
         return mock_central.app.central.store.get(id).integration["docker"]["password"]
 
@@ -195,7 +195,7 @@ def test_the_ansible_module_keeps_the_secret_that_it_sends_back_empty_or_masked(
     assert refused["message"]
 
 
-def test_the_ansible_token_module_finds_none_and_has_one_made(central):
+def test_the_ansible_token_module_creates_a_missing_token(central):
     status, found = ansible("GET", f"{central}/v1/apitokens?revoked=False")
     assert (status, found["tokens"]) == (200, [])
     body = {"name": "Token for testing modules", "roles": ["Admin"]}
@@ -205,7 +205,7 @@ def test_the_ansible_token_module_finds_none_and_has_one_made(central):
     assert call("GET", central + PATH, Authorization=f"Bearer {made['token']}")[0] == 200
 
 
-def test_an_ansible_uri_task_takes_200_and_then_400(central):
+def test_an_ansible_uri_task_gets_200_and_then_400(central):
     words = (*BASIC, "-A", "ansible-httpget", *JSON, "-d", json.dumps(docker(name="Internal Registry")), central + PATH)
     found = [curl("-o", "/dev/null", "-w", "%{http_code}", *words) for _ in range(2)]
     assert found == ["200", "400"]
@@ -259,7 +259,7 @@ console.log(JSON.stringify({ statuses, listed: integrations.some((each) => each.
 """
 
 
-def test_a_client_of_node_lives_a_life_with_compressed_answers(central):
+def test_a_node_client_reads_compressed_answers(central):
     if shutil.which("node") is None:
         pytest.skip("node is not here")
     sent = json.dumps(docker(name="node"))

@@ -1,4 +1,4 @@
-"""Stored credentials: what may change without them, and what is kept."""
+"""Stored credentials: which fields may change without them, and what is kept."""
 
 from typing import Any
 
@@ -58,7 +58,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize(("member", "path"), FIELDS)
-def test_a_field_changes_without_credentials_unless_it_is_one_or_depends_on_one(member: str, path: tuple[Field, ...]):
+def test_only_credentials_and_dependent_fields_need_credentials_to_change(member: str, path: tuple[Field, ...]):
     field, kept = path[-1], stored(member)
     other = None if field.message else [OTHERS[field.kind]] if field.repeated else OTHERS[field.kind]
     sent = changed(masked(kept), tuple(each.name for each in path), other)
@@ -77,7 +77,7 @@ def test_a_field_changes_without_credentials_unless_it_is_one_or_depends_on_one(
 @pytest.mark.parametrize(
     ("member", "path"), [each for each in FIELDS if each.values[1][-1].kind in ("message", "timestamp")]
 )
-def test_a_message_can_neither_be_left_out_nor_added(member, path):
+def test_a_message_can_be_neither_omitted_nor_added(member, path):
     kept = stored(member)
     place = tuple(each.name for each in path)
     without = changed(kept, place, None)
@@ -86,7 +86,7 @@ def test_a_message_can_neither_be_left_out_nor_added(member, path):
 
 
 @given(integrations)
-def test_what_was_read_can_be_sent_back_and_keeps_every_credential(value):
+def test_an_answer_can_be_sent_back_and_keeps_every_credential(value):
     kept = protojson.complete(CONTRACT.integration, value) | {"id": ID}
     assume(config_member(CONTRACT.integration, kept))
     assert RECONCILE.with_stored(masked(kept), kept) == kept
@@ -175,16 +175,16 @@ def test_a_refusal_names_the_field_as_go_does(member, place, value, text):
     ],
 )
 def test_the_first_field_in_the_order_of_declaration_is_reported(member, order):
-    kept, told = stored(member), []
+    kept, reported = stored(member), []
     config = CONTRACT.integration.by_name[member].message
     for _ in order:
         sent = masked(kept)
-        for name in set(order) - set(told):
+        for name in set(order) - set(reported):
             other = None if config.by_name[name].message else OTHERS[config.by_name[name].kind]
             sent = changed(sent, (member, name), other)
         last = refusal(sent, kept).message.partition("'")[2].partition("'")[0].rpartition(".")[2]
-        told.append(last[0].lower() + last[1:])
-    assert told == order
+        reported.append(last[0].lower() + last[1:])
+    assert reported == order
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Credentials are hidden by their place, in whatever they are wrapped."""
+"""Credentials are recognised by their place, and hidden however they are wrapped."""
 
 import json
 from urllib.parse import quote
@@ -38,7 +38,7 @@ def test_a_credential_of_any_type_is_hidden(value):
 @pytest.mark.parametrize(
     "key", ["oauth_token", "_password", "password\u200b", "authToken", "auth", "private_key", "dbPasswd"]
 )
-def test_a_key_that_ends_as_one_of_a_credential_hides_its_value(key):
+def test_a_key_with_the_suffix_of_a_credential_hides_its_value(key):
     assert REDACTION.value({key: CANARY})[key] == "******"
 
 
@@ -51,7 +51,7 @@ def test_no_other_field_of_the_contract_is_hidden():
 
 
 @pytest.mark.parametrize("value", ["", None])
-def test_an_empty_one_is_shown(value):
+def test_an_empty_credential_is_shown(value):
     assert REDACTION.value({"password": value}) == {"password": value}
 
 
@@ -60,7 +60,7 @@ KEYS = st.text(alphabet="abc", max_size=4)
 
 
 @given(st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3)))
-def test_what_holds_no_credential_stays_as_it_is(value):
+def test_json_without_a_credential_is_unchanged(value):
     if "@" not in json.dumps(value):
         assert REDACTION.value(value) == value
 
@@ -146,12 +146,12 @@ def test_a_credential_in_the_value_of_a_query_is_hidden(value):
 
 
 @given(st.text(alphabet="abc=&%41+ ./", max_size=30))
-def test_a_query_without_a_credential_is_shown_as_it_came(query):
+def test_a_query_without_a_credential_is_shown_unchanged(query):
     assert REDACTION.query(query) == query
 
 
 @pytest.mark.parametrize("key", ["access_key", "cookie", "jwt", "credentials", "X_Signature", "private_key_id"])
-def test_a_key_that_as_a_header_would_let_somebody_in_is_hidden(key):
+def test_a_json_key_named_like_a_credential_header_is_hidden(key):
     assert CANARY not in REDACTION.text(json.dumps({"inner": {key: CANARY}}))
 
 
@@ -170,7 +170,7 @@ PLAIN_HEADERS = ["accept", "user-agent", "x-keyboard", "x-author", "mock-central
 
 
 @pytest.mark.parametrize("name", SECRET_HEADERS)
-def test_headers_that_let_somebody_in_are_hidden(name):
+def test_credential_headers_are_hidden(name):
     for value in (CANARY, f"Bearer {CANARY}", f"Custom a {CANARY}"):
         assert CANARY not in REDACTION.header(name, value)
 
@@ -217,7 +217,7 @@ def test_a_body_that_is_encoded_twice_shows_no_credential(as_deployed, wrap):
 
 
 @pytest.mark.usefixtures("pages")
-def test_the_journal_hides_what_stands_in_headers_queries_and_endpoints():
+def test_the_journal_hides_credentials_in_headers_queries_and_endpoints():
     api = Api()
     api.ask("GET", f"?pass%77ord={CANARY}", headers={"X-Registry-Auth": CANARY, "Referer": f"https://u:{CANARY}@x/"})
     api.create(docker(docker={**docker()["docker"], "endpoint": f"https://u:{CANARY}@x.example/"}))
@@ -225,7 +225,7 @@ def test_the_journal_hides_what_stands_in_headers_queries_and_endpoints():
     assert CANARY not in ask(api.app, "GET", "/__admin/requests").body.decode()
 
 
-def test_deep_json_is_shown_by_its_size():
+def test_deep_json_is_replaced_by_its_size():
     api = Api()
     deep = b"[" * 700 + b"]" * 700
     api.ask("POST", "", b'{"docker":%b}' % deep)
@@ -239,7 +239,7 @@ def test_deep_json_is_shown_by_its_size():
 @pytest.mark.parametrize(
     "url", [f"http://u:{CANARY}@[bad", f"u:{CANARY}@x", f"ftp://u:{CANARY}@x", f"http://u:a@{CANARY}@[x"]
 )
-def test_no_error_of_the_command_line_shows_what_stands_before_a_host(url, tmp_path):
+def test_no_error_of_the_command_line_shows_userinfo(url, tmp_path):
     assert CANARY not in without_userinfo(url)
     output = ("-o", str(tmp_path / "state.json"))
     for words in (("serve", "--upstream", url), ("serve", "--cors", url), ("record", url, *output)):
@@ -261,7 +261,7 @@ def test_no_error_of_the_command_line_shows_what_stands_before_a_host(url, tmp_p
     ],
     ids=lambda words: words[0],
 )
-def test_no_error_shows_what_was_given_to_the_wrong_option(words):
+def test_no_error_shows_a_token_given_to_the_wrong_option(words):
     result = run("serve", *words)
     assert result.exit_code in (1, 2)
     assert words[0] in result.output

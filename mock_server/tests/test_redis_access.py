@@ -1,4 +1,4 @@
-"""Who is let in to the server of the store, over what, and that nobody reads the credentials for it."""
+"""Access to the server of the store: TLS, users and rights; its credentials are never shown."""
 
 import sys
 import time
@@ -32,16 +32,16 @@ def with_credentials(url, user=USER, password=PASSWORD):
 
 
 def let_in(server, *rules):
-    """Make a user of the server."""
+    """Create a user of the server."""
     redis.Redis.from_url(server.url).execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", *rules)
 
 
 def refused(url, prefix="test"):
-    """Return the text with which a server is refused at the start."""
-    with pytest.raises(redis_connection.StoreError) as told:
+    """Return the error of a start with this server."""
+    with pytest.raises(redis_connection.StoreError) as raised:
         redis_connection.check(url, prefix)
-    assert not any(each in str(told.value) for each in SECRETS)
-    return str(told.value)
+    assert not any(each in str(raised.value) for each in SECRETS)
+    return str(raised.value)
 
 
 # -- TLS -------------------------------------------------------------------------------------------
@@ -60,7 +60,7 @@ class Files(NamedTuple):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """Return the files of an authority, of what it certifies, and of an authority that nobody knows."""
+    """Return the files of an authority, of its certificates, and of an unknown authority."""
     files = Files(*(tmp_path_factory.mktemp("tls") / f"{name}.pem" for name in Files._fields))
     ca = trustme.CA()
     ca.cert_pem.write_to_path(files.ca)
@@ -78,7 +78,7 @@ def tls_server(files, *options):
 
 
 @with_tls
-def test_over_tls_all_is_alike(files):
+def test_the_store_works_over_tls(files):
     with tls_server(files, "--tls-auth-clients", "no", "--requirepass", PASSWORD) as server:
         url = with_credentials(f"{server.url}?ssl_ca_certs={files.ca}", user="")
         redis_connection.check(url, "test")
@@ -93,7 +93,7 @@ def test_over_tls_all_is_alike(files):
 
 
 @with_tls
-def test_a_server_that_asks_for_a_certificate_gets_it(files):
+def test_the_client_certificate_is_sent_on_request(files):
     with tls_server(files, "--tls-auth-clients", "yes") as server:
         url = f"{server.url}?ssl_ca_certs={files.ca}"
         assert refused(url)
@@ -102,7 +102,7 @@ def test_a_server_that_asks_for_a_certificate_gets_it(files):
 
 @with_tls
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "text"),
     [
         ("", "CERTIFICATE_VERIFY_FAILED"),
         ("?ssl_ca_certs={stranger}", "CERTIFICATE_VERIFY_FAILED"),
@@ -111,19 +111,19 @@ def test_a_server_that_asks_for_a_certificate_gets_it(files):
         ("?ssl_cert_reqs=perhaps", "perhaps"),
     ],
 )
-def test_a_certificate_that_cannot_be_trusted_is_reported(files, options, told):
+def test_an_untrusted_certificate_is_reported(files, options, text):
     with tls_server(files, "--tls-auth-clients", "no") as server:
-        assert told in refused(f"{server.url}{options.format(**files._asdict())}")
+        assert text in refused(f"{server.url}{options.format(**files._asdict())}")
 
 
 @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile", "ssl_keyfile"])
-def test_a_file_that_cannot_be_read_is_reported_before_the_server_is_asked(option):
+def test_an_unreadable_file_is_reported_before_connecting(option):
     url = "rediss://127.0.0.1:1"
     assert refused(f"{url}?{option}=/nowhere/x.pem") == f"{url}: {option}: /nowhere/x.pem: No such file or directory"
 
 
 @with_tls
-def test_a_name_that_is_not_in_the_certificate_is_reported(files):
+def test_a_certificate_for_another_name_is_reported(files):
     with tls_server(files, "--tls-auth-clients", "no") as server:
         url = f"{server.url.replace('127.0.0.1', 'localhost')}?ssl_ca_certs={files.ca}"
         assert "localhost" in refused(url).partition("CERTIFICATE_VERIFY_FAILED")[2]
@@ -131,7 +131,7 @@ def test_a_name_that_is_not_in_the_certificate_is_reported(files):
 
 
 @with_tls
-def test_plain_words_to_a_server_that_speaks_tls_are_reported(files):
+def test_a_plain_connection_to_a_tls_server_is_reported(files):
     with tls_server(files, "--tls-auth-clients", "no") as server:
         assert refused(server.url.replace("rediss", "redis"))
         assert "has no option 'ssl_ca_certs'; those of TLS are for rediss://" in refused(
@@ -140,7 +140,7 @@ def test_plain_words_to_a_server_that_speaks_tls_are_reported(files):
 
 
 def test_tls_to_a_server_without_it_is_reported(redis_server, monkeypatch):
-    monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.5)  # it waits for the rest of what is no command
+    monkeypatch.setattr(redis_connection, "ANSWER_SECONDS", 0.5)  # it waits for the rest of the command
     assert refused(redis_server.url.replace("redis", "rediss", 1))
 
 
@@ -148,7 +148,7 @@ def test_tls_to_a_server_without_it_is_reported(redis_server, monkeypatch):
 
 
 def statuses_of_all(api):
-    """Make the store do each thing it can."""
+    """Use every operation of the store, and return the statuses."""
     yield ask(api.app, "GET", f"/__sandbox/a{PATH}").status
     created = api.create(docker(name="mine"))
     yield created.status
@@ -166,7 +166,7 @@ def statuses_of_all(api):
         yield ask(api.app, method, path, *body).status
 
 
-def test_a_user_with_the_rights_of_the_documentation_may_do_all_that_is_needed(own_server):
+def test_the_documented_rights_are_sufficient(own_server):
     assert RIGHTS in Path(__file__).parents[2].joinpath("docs/how-to/replicas.md").read_text("utf-8")
     with own_server() as server:
         let_in(server, "resetkeys", "~{mine:*", "-@all", *RIGHTS.split())
@@ -177,14 +177,14 @@ def test_a_user_with_the_rights_of_the_documentation_may_do_all_that_is_needed(o
 
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("right", RIGHTS.split())
-def test_none_of_these_rights_is_too_much(own_server, right):
+def test_the_documented_rights_are_all_necessary(own_server, right):
     with own_server() as server:
         let_in(server, "resetkeys", "~{mine:*", "-@all", *(each for each in RIGHTS.split() if each != right))
         assert 503 in statuses_of_all(Api(store=with_credentials(server.url), store_prefix="mine", seed=1))
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_user_who_may_not_is_reported_at_startup_and_later_without_being_named(own_server):
+def test_missing_rights_are_reported_without_the_user_name(own_server):
     with own_server() as server:
         let_in(server, "resetkeys", "~{mine:*", "+@all")
         url = with_credentials(server.url)
@@ -206,7 +206,7 @@ def test_a_user_who_may_not_is_reported_at_startup_and_later_without_being_named
 
 
 def texts_of(url):
-    """Ask for what tells most of a mock, and for what fails."""
+    """Return the answers that show most of a mock's settings, and errors."""
     for path in ("/__admin/settings", "/__admin/health", "/__admin/", "/__admin/state", "/__admin/sandboxes", PATH):
         try:
             with urllib.request.urlopen(f"{url}{path}") as answer:
@@ -221,7 +221,7 @@ def command_line(process):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("given", ["variable", "file"])
-def test_credentials_that_come_by_a_variable_or_a_file_are_shown_nowhere(own_server, tmp_path, given):
+def test_credentials_from_a_variable_or_a_file_are_never_shown(own_server, tmp_path, given):
     settings = tmp_path / "settings.toml"
     with own_server() as server:
         let_in(server, "allkeys", "+@all")
@@ -231,17 +231,17 @@ def test_credentials_that_come_by_a_variable_or_a_file_are_shown_nowhere(own_ser
         words = () if way else ("--config", str(settings))
         with serve_command("--log-level", "debug", *words, **way) as (process, banner):
             assert f"store    {server.url}, shared by all" in banner
-            told = [banner, command_line(process), *texts_of(url_in(banner))]
-            assert f'"store":"{server.url}"' in told[2].replace(" ", "")
+            outputs = [banner, command_line(process), *texts_of(url_in(banner))]
+            assert f'"store":"{server.url}"' in outputs[2].replace(" ", "")
             let_in(server, "-@all")
-            told += texts_of(url_in(banner))
+            outputs += texts_of(url_in(banner))
             server.kill()
-            told += texts_of(url_in(banner))
-            assert "fails: " in told[-1]
+            outputs += texts_of(url_in(banner))
+            assert "fails: " in outputs[-1]
             process.terminate()
-            told.append(process.stderr.read())
-    assert "fails, requests are refused" in told[-1]
-    assert [each for each in SECRETS if each in "".join(told)] == []
+            outputs.append(process.stderr.read())
+    assert "fails, requests are refused" in outputs[-1]
+    assert [each for each in SECRETS if each in "".join(outputs)] == []
 
 
 def test_settings_do_not_show_the_credentials():
@@ -267,7 +267,7 @@ def wait_for_cluster(client):
 def test_a_cluster_of_one_node_keeps_every_sandbox(own_server):
     with cluster_node(own_server) as server:
         client = redis.Redis.from_url(server.url)
-        assert "slot" in refused(server.url)  # that nobody serves yet
+        assert "slot" in refused(server.url)  # no node serves these yet
         client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
         wait_for_cluster(client)
         redis_connection.check(server.url, "test")
@@ -288,7 +288,7 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
         api = Api(store=one.url)
         answers = [ask(api.app, "POST", f"/__sandbox/w{number}{PATH}", docker(name="mine")) for number in range(20)]
         moved = [each.message for each in answers if each.status != 200]
-        assert 0 < len(moved) < 20  # a sandbox and its lock are at one node
+        assert 0 < len(moved) < 20  # a sandbox and its lock are on the same node
         assert all(f"is on another node, 127.0.0.1:{two.port}" in each for each in moved)
 
 
@@ -312,9 +312,9 @@ def test_one_of_several_nodes_of_a_cluster_is_refused(own_server):
     ],
 )
 def test_an_invalid_store_is_refused_without_showing_it(url):
-    with pytest.raises(ValueError, match=r"store: is neither memory nor a URL") as told:
+    with pytest.raises(ValueError, match=r"store: is neither memory nor a URL") as raised:
         Settings(store=url)
-    assert "s3cr3t" not in str(told.value)
+    assert "s3cr3t" not in str(raised.value)
 
 
 @pytest.mark.parametrize("prefix", ["", "a b", "a{b}", "a:b"])
@@ -324,7 +324,7 @@ def test_an_invalid_prefix_is_refused(prefix):
 
 
 @pytest.mark.parametrize("end", ["/0", "/0?made_up=1"])
-def test_a_server_that_is_not_there_is_reported_before_serving(end):
+def test_an_unreachable_server_is_reported_before_serving(end):
     result = run("serve", "--store", f"redis://user:s3cr3t@127.0.0.1:1{end}")
     assert result.exit_code == 1
     assert "--store redis://127.0.0.1:1/" in result.output
@@ -332,7 +332,7 @@ def test_a_server_that_is_not_there_is_reported_before_serving(end):
     assert "Traceback" not in result.output
 
 
-def test_a_server_that_asks_for_another_password_is_reported_before_serving():
+def test_a_wrong_password_is_reported_before_serving():
     with RedisServer("--requirepass", "another", "--save", "") as server:
         result = run("serve", "--store", server.url.replace("//", "//:s3cr3t@"))
     assert result.exit_code == 1

@@ -1,4 +1,4 @@
-"""A server that fails in the middle: each request is answered in time, and nobody has to restart the mock."""
+"""Failures of the store's server: each request is answered in time, and the mock recovers without a restart."""
 
 import logging
 import threading
@@ -22,7 +22,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always")
 
 @pytest.fixture
 def quiet(caplog):
-    """Return the lines that tell of the store."""
+    """Return the log lines about the store."""
     caplog.set_level(logging.INFO, "mock_central")
     return lambda: [each.getMessage() for each in caplog.records if each.getMessage().startswith("the store ")]
 
@@ -41,7 +41,7 @@ def is_unavailable(answer):
 
 
 def works_again(request, seconds=5.0):
-    """Send a request until it is carried out."""
+    """Repeat a request until it succeeds."""
     until = time.monotonic() + seconds
     while (answer := request()).status == 503:
         assert time.monotonic() < until, answer
@@ -51,7 +51,7 @@ def works_again(request, seconds=5.0):
 
 
 def requests(api, id):
-    """One of each kind, by name."""
+    """One request of each kind, by name."""
     return {
         "list": lambda: api.ask("GET"),
         "named": lambda: api.ask("GET", "?name=mine"),
@@ -67,7 +67,7 @@ def requests(api, id):
 # -- gone, and back --------------------------------------------------------------------------------
 
 
-def test_a_failure_is_reported_again_after_a_quiet_minute_and_its_end_once(monkeypatch, caplog):
+def test_a_failure_is_logged_once_a_minute_and_its_end_once(monkeypatch, caplog):
     clock = SimpleNamespace(monotonic=lambda: 100.0)
     monkeypatch.setattr(redis_connection, "time", clock)
     caplog.set_level("INFO", "mock_central")
@@ -75,9 +75,9 @@ def test_a_failure_is_reported_again_after_a_quiet_minute_and_its_end_once(monke
     connection = redis_connection.Connection(url)
 
     def fail(text):
-        with pytest.raises(Refusal) as told:
+        with pytest.raises(Refusal) as raised:
             connection.__exit__(None, redis.ConnectionError(text), None)
-        assert told.value.args == ("store", 503, 14, f"the store {url} fails: {text}")
+        assert raised.value.args == ("store", 503, 14, f"the store {url} fails: {text}")
 
     failing = f"the store {url} fails, requests are refused until it works again: "
     for now, text in (
@@ -101,7 +101,7 @@ def test_an_error_shows_neither_user_nor_password():
     assert connection.words(redis.ResponseError("robot may not, s3cr3t")) == "****** may not, ******"
 
 
-def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkeypatch):
+def test_a_server_that_times_out_is_not_contacted_for_a_second(monkeypatch):
     clock = SimpleNamespace(monotonic=lambda: 100.0)
     monkeypatch.setattr(redis_connection, "time", clock)
     connection = redis_connection.Connection("redis://127.0.0.1:1")
@@ -113,7 +113,7 @@ def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkey
         connection.__enter__()
     clock.monotonic = lambda: 101.0
     assert connection.__enter__() is connection.client
-    with pytest.raises(Refusal):  # while one request tries it again
+    with pytest.raises(Refusal):  # while one request tries again
         connection.__enter__()
     clock.monotonic = lambda: 106.0
     assert connection.__enter__() is connection.client
@@ -121,7 +121,7 @@ def test_a_server_that_does_not_answer_in_time_is_left_alone_for_a_second(monkey
     assert not connection.silent
 
 
-def test_a_server_that_is_gone_is_reported_once_and_one_that_is_back_is_used(own_server, quiet):
+def test_a_lost_server_is_reported_once_and_used_again(own_server, quiet):
     with own_server() as server:
         api = Api(store=server.url)
         id = api.created(docker(name="mine"))
@@ -131,12 +131,12 @@ def test_a_server_that_is_gone_is_reported_once_and_one_that_is_back_is_used(own
             assert f"{server.url} fails: " in answer.message
         assert len(quiet()) == 1
         server.start()
-        assert len(api.list()) == 12  # it kept nothing on disk: the sandbox begins anew
+        assert len(api.list()) == 12  # the server stored nothing on disk, so the sandbox is new
         assert api.create(docker(name="mine")).status == 200
         assert [each.endswith("works again") for each in quiet()] == [False, True]
 
 
-def test_what_a_server_keeps_on_disk_is_there_after_its_restart(own_server):
+def test_state_on_disk_survives_a_restart_of_the_server(own_server):
     with own_server(*DURABLE) as server:
         one, two = (Api(store=server.url, store_prefix="durable") for _ in range(2))
         id = one.created(docker(name="mine"))
@@ -147,7 +147,7 @@ def test_what_a_server_keeps_on_disk_is_there_after_its_restart(own_server):
         assert names(two)[-1] == "mine"
 
 
-def test_connections_that_the_server_ends_are_opened_again_without_a_word(own_server, quiet):
+def test_closed_connections_are_reopened_silently(own_server, quiet):
     with own_server() as server:
         api = Api(store=server.url)
         api.list()
@@ -156,7 +156,7 @@ def test_connections_that_the_server_ends_are_opened_again_without_a_word(own_se
         assert [each for each in quiet() if server.url in each] == []
 
 
-def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, redis_server):
+def test_a_cached_list_is_not_used_after_the_server_lost_its_data(replica, redis_server):
     api = replica()
     api.created(docker(name="mine"))
     assert "mine" in names(api)
@@ -166,7 +166,7 @@ def test_a_list_is_not_taken_for_that_of_before_the_server_lost_all(replica, red
     assert names(api)[12:] == ["other"]
 
 
-def test_a_request_with_a_fault_by_name_is_answered_too_when_the_server_is_gone(own_server):
+def test_a_request_with_a_fault_by_name_is_refused_without_the_server(own_server):
     with own_server() as server:
         api = Api(store=server.url)
         ask(api.app, "POST", "/__admin/faults", {"name": "x*", "code": 503})
@@ -174,7 +174,7 @@ def test_a_request_with_a_fault_by_name_is_answered_too_when_the_server_is_gone(
         assert is_unavailable(api.get("x"))
 
 
-def test_saving_goes_on_when_the_server_is_back(tmp_path, monkeypatch, own_server):
+def test_saving_continues_when_the_server_is_back(tmp_path, monkeypatch, own_server):
     from mock_server.state import files as states
 
     monkeypatch.setattr(states, "INTERVAL", 0.02)
@@ -227,7 +227,7 @@ def test_a_state_that_no_mock_wrote_is_a_503_until_a_reset(replica, redis_server
 @pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("which", ["list", "named", "create", "update", "health"])
-def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
+def test_a_hanging_server_is_waited_for_once(own_server, which):
     with own_server() as server:
         api = Api(store=server.url)
         id = api.created(docker(name="mine"))
@@ -242,7 +242,7 @@ def test_a_server_that_does_not_answer_is_waited_for_once(own_server, which):
 
 @pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
-def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_server, quiet):
+def test_many_clients_of_a_hanging_server_do_not_wait_one_after_another(own_server, quiet):
     with own_server() as server:
         api = Api(store=server.url)
         id = api.created(docker(name="mine"))
@@ -262,7 +262,7 @@ def test_many_clients_of_a_server_that_does_not_answer_do_not_wait_in_a_row(own_
 
 @pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
-def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_server, monkeypatch):
+def test_a_server_that_stops_during_a_write_does_not_block_others(own_server, monkeypatch):
     with own_server() as server:
         api = Api(store=server.url)
         api.list()
@@ -289,7 +289,7 @@ def test_a_server_that_stops_under_a_write_does_not_keep_the_others_waiting(own_
 
 @pytest.mark.timing
 @pytest.mark.usefixtures("impatient")
-def test_a_write_waits_no_longer_for_another_of_its_replica_than_for_one_elsewhere(replica, monkeypatch):
+def test_writes_of_the_same_replica_wait_no_longer_than_others(replica, monkeypatch):
     monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.2)
     api = replica()
     holding, go_on = threading.Event(), threading.Event()
@@ -332,7 +332,7 @@ def test_a_server_that_is_full_refuses_writes_and_answers_reads(own_server, quie
         assert names(api)[-2:] == ["mine", "other"]
 
 
-def test_a_server_that_became_a_read_only_replica_answers_reads_and_is_left_once_another_takes_over(own_server):
+def test_a_read_only_replica_answers_reads_until_another_server_takes_over(own_server):
     with own_server() as server:
         api = Api(store=server.url)
         id = api.created(docker(name="mine"))
@@ -343,12 +343,12 @@ def test_a_server_that_became_a_read_only_replica_answers_reads_and_is_left_once
         assert is_unavailable(answer)
         assert "read only replica" in answer.message
         assert api.get(id).json["name"] == "mine"
-        assert client_of(api).client_id() > asked_by  # whatever the name leads to now
+        assert client_of(api).client_id() > asked_by  # whatever address the name has now
         client.replicaof("NO", "ONE")
         assert api.create(docker(name="other")).status == 200
 
 
-def test_a_replica_that_never_had_the_sandbox_says_so(own_server):
+def test_a_read_only_replica_without_the_sandbox_refuses_reads(own_server):
     with own_server() as server:
         redis.Redis.from_url(server.url).replicaof("127.0.0.1", free_port())
         assert is_unavailable(Api(store=server.url).ask("GET"))
@@ -358,7 +358,7 @@ def test_a_replica_that_never_had_the_sandbox_says_so(own_server):
 
 
 @pytest.mark.parametrize("policy", ["allkeys-random", "allkeys-lru", "volatile-random"])
-def test_a_server_that_throws_keys_away_throws_away_whole_sandboxes(own_server, policy):
+def test_eviction_removes_whole_sandboxes(own_server, policy):
     with own_server("--save", "", "--maxmemory-policy", policy) as server:
         api = Api(store=server.url)
         client = client_of(api)
@@ -380,10 +380,10 @@ def test_a_server_that_throws_keys_away_throws_away_whole_sandboxes(own_server, 
                 assert in_sandbox(number, "GET", f"?name={each['name']}").json["integrations"] == [each]
                 again = in_sandbox(number, "POST", "", docker(name=each["name"]))
                 assert again.rule == "name-unique"
-        assert sizes <= {12, 13, 200, 201}  # the first state or the scenario, with the create or without
+        assert sizes <= {12, 13, 200, 201}  # the initial state or the scenario, with or without the create
 
 
-def test_a_sandbox_that_is_gone_whenever_it_was_written_is_not_begun_for_ever(replica, monkeypatch):
+def test_a_sandbox_that_is_always_evicted_is_not_recreated_endlessly(replica, monkeypatch):
     api = replica()
     begin, client = api.central.store._begin, client_of(api)
     monkeypatch.setattr(api.central.store, "_begin", lambda: (begin(), client.delete(api.central.store._key)))

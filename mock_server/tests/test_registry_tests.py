@@ -1,4 +1,4 @@
-"""Registry tests: the host name decides, and nothing is ever contacted."""
+"""Registry tests: the host name decides, and no host is contacted."""
 
 import base64
 import json
@@ -24,7 +24,7 @@ MEMBERS = {each.type: each.member for each in contracts.load().types.values()}
 
 
 def outcome(api: Api, type: str, endpoint: str) -> str:
-    """Return the text of a failed test, without its suffixes, or nothing."""
+    """Return the error of a failed test without its suffixes, or "" if it passes."""
     sent = example(type)
     sent[MEMBERS[type]]["endpoint"] = endpoint
     if "google" in sent:
@@ -54,11 +54,11 @@ def test_a_host_without_a_rule_passes(api, host):
 @pytest.mark.parametrize(
     "endpoint", ["r.invalid", "R.INVALID", "https://r.invalid:5000/path", "http://r.invalid", "unreachable.example.com"]
 )
-def test_some_names_are_unreachable_out_of_the_box(api, endpoint):
+def test_some_names_are_unreachable_by_default(api, endpoint):
     assert "no such host" in outcome(api, "docker", endpoint)
 
 
-def test_some_names_refuse_the_credentials_out_of_the_box(api):
+def test_some_names_refuse_credentials_by_default(api):
     assert "status=401" in outcome(api, "docker", "unauthorized.example.com")
 
 
@@ -73,7 +73,7 @@ UNAUTHORIZED = 'Get "https://unauthorized.io{}": http: non-successful response (
         ("artifactory", "/v2/_catalog"),
     ],
 )
-def test_a_failed_test_names_what_was_asked(api, type, path):
+def test_a_failed_test_names_the_request(api, type, path):
     label = "registry integration: "
     assert outcome(api, type, "r.invalid") == label + UNREACHABLE.format(path)
     assert outcome(api, type, "unauthorized.io") == label + UNAUTHORIZED.format(path)
@@ -93,7 +93,7 @@ def test_a_failed_test_names_what_was_asked(api, type, path):
         ("clairify", "missing.corp", "error scan not found"),
     ],
 )  # fmt: skip
-def test_scanners_have_words_of_their_own(type, endpoint, text):
+def test_scanners_have_their_own_errors(type, endpoint, text):
     api = Api(registry_tests=(RegistryTestRule("missing.corp", "missing"), *DEFAULT_RULES))
     assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
 
@@ -113,7 +113,7 @@ NODE_SCANNER = "rpc error: code = Unavailable desc = connection error: desc ="
         ),
     ],
 )
-def test_the_node_scanner_fails_in_the_words_of_grpc(ends, reason):
+def test_the_node_scanner_fails_with_the_error_of_grpc(ends, reason):
     api = Api(registry_tests=[parse(f"scanner.example.com={ends}")])
     sent = example("clairify", categories=["NODE_SCANNER"])
     assert api.test(sent).message.removesuffix(IA * 2) == (
@@ -148,7 +148,7 @@ def test_the_error_of_a_test_shows_no_password_of_the_endpoint(api):
     assert 'Get "https://robot:***@r.invalid/v2/"' in outcome(api, "docker", "https://robot:secret@r.invalid")
 
 
-def test_quay_without_a_token_has_words_of_its_own(api):
+def test_quay_without_a_token_has_its_own_error(api):
     start = "registry integration: received "
     assert outcome(api, "quay", "r.invalid") == f"{start}error from Quay; check Central logs for the full error"
     assert outcome(api, "quay", "unauthorized.io") == (
@@ -156,7 +156,7 @@ def test_quay_without_a_token_has_words_of_its_own(api):
     )
 
 
-def test_quay_with_a_token_is_asked_like_docker(api):
+def test_quay_with_a_token_is_tested_like_docker(api):
     quay = example("quay", quay={"endpoint": "unauthorized.io", "oauthToken": "t"})
     assert UNAUTHORIZED.format("/v2/") in api.test(quay).message
 
@@ -166,7 +166,7 @@ def test_scanner_v4_always_passes():
     assert api.test(example("scannerv4", id="a87471e6-9678-4e66-8348-91e302b6de07")).json == {}
 
 
-def test_the_first_rule_that_matches_counts():
+def test_the_first_matching_rule_applies():
     rules = (RegistryTestRule("ok.invalid", "pass"), RegistryTestRule("*.corp", "unauthorized"), *DEFAULT_RULES)
     api = Api(registry_tests=rules)
     assert outcome(api, "docker", "ok.invalid") == ""
@@ -211,7 +211,7 @@ def test_no_test_opens_a_connection(api, monkeypatch):
         ("certificate", "x509: certificate signed by unknown authority"),
     ],
 )
-def test_a_registry_fails_in_other_ways_by_a_rule(wanted, text):
+def test_a_rule_chooses_how_a_registry_fails(wanted, text):
     api = Api(registry_tests=(RegistryTestRule("*.corp", wanted),))
     assert outcome(api, "docker", "registry.corp").endswith(text)
     assert outcome(api, "docker", "registry.example.com") == ""
@@ -224,7 +224,7 @@ def test_a_registry_fails_in_other_ways_by_a_rule(wanted, text):
 # -- rules with a reason, a count and a delay ----------------------------------------------------------
 
 
-def test_a_rule_gives_a_reason_of_ones_own():
+def test_a_rule_can_have_a_custom_reason():
     api = Api(registry_tests=[parse("host=*.corp outcome=failing reason='under maintenance, \"back\" at 5'")])
     for type in ("docker", "quay", "clair"):
         assert outcome(api, type, "r.corp").endswith('integration: under maintenance, "back" at 5')
@@ -232,7 +232,7 @@ def test_a_rule_gives_a_reason_of_ones_own():
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_rule_decides_only_so_many_times():
+def test_a_rule_can_be_limited_to_a_number_of_tests():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=2"), parse("r.corp=unauthorized")])
     found = [outcome(api, "docker", "r.corp") for _ in range(3)]
     assert ["deadline" in each for each in found] == [True, True, False]
@@ -241,14 +241,14 @@ def test_a_rule_decides_only_so_many_times():
     assert "deadline" in outcome(api, "docker", "r.corp")
 
 
-def test_another_mutant_does_not_count_a_rule_anew():
+def test_applying_a_mutant_does_not_reset_the_count_of_a_rule():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
     assert "deadline" in outcome(api, "docker", "r.corp")
     ask(api.app, "PUT", "/__admin/mutants", {"mutants": ["name-unique"]})
     assert outcome(api, "docker", "r.corp") == ""
 
 
-def test_a_rule_takes_its_time():
+def test_a_rule_can_delay_the_test():
     api = Api(registry_tests=[parse("host=r.corp outcome=pass delay=0.2")])
     started = time.monotonic()
     assert outcome(api, "docker", "r.corp") == ""
@@ -259,7 +259,7 @@ def test_a_rule_takes_its_time():
         assert time.monotonic() - started < 0.2
 
 
-def test_looking_uses_up_no_rule():
+def test_health_uses_up_no_rule():
     api = Api(registry_tests=[parse("host=r.corp outcome=timeout times=1")])
     with api.app.central.network.only_looking():
         assert all("deadline" in outcome(api, "docker", "r.corp") for _ in range(3))
@@ -286,7 +286,7 @@ def test_an_invalid_rule_is_reported(text, named):
         parse(text)
 
 
-def test_a_rule_may_go_on_after_its_outcome():
+def test_a_rule_can_have_fields_after_its_outcome():
     assert parse("*.corp=timeout times=2") == RegistryTestRule("*.corp", "timeout", times=2)
     with pytest.raises(ValueError, match="x=timeuot: the outcome is not one of pass"):
         parse("x=timeuot times=2")
@@ -297,7 +297,7 @@ def test_a_host_may_be_named_host():
 
 
 @pytest.mark.usefixtures("pages")
-def test_rules_are_shown_as_they_are_given():
+def test_rules_are_shown_as_given():
     rule = {"host": "*.corp", "outcome": "failing", "reason": "no", "times": 2, "delay": "0.1"}
     api = Api()
     shown = ask(api.app, "PUT", "/__admin/registry-tests", {"rules": [rule, {"host": "b", "outcome": "pass"}]}).json
@@ -338,13 +338,13 @@ def ecr(rule: str, **fields: object) -> str:
           "ecr:GetAuthorizationToken action")),
     ],
 )  # fmt: skip
-def test_ecr_fails_in_the_words_of_aws(wanted, text):
+def test_ecr_fails_with_the_error_of_aws(wanted, text):
     start = f'registry integration: Get "https://{ECR_HOST}/v2/_catalog": failed to get authorization token: '
     call = "operation error ECR: GetAuthorizationToken, https response error StatusCode: "
     assert ecr(f"api.ecr.*={wanted}", **KEYS) == start + call + text
 
 
-def test_aws_is_asked_again_where_it_throttles():
+def test_a_throttled_call_of_aws_is_retried():
     assert ecr("api.ecr.*=aws-throttled", **KEYS).endswith(
         "GetAuthorizationToken, exceeded maximum number of attempts, 3, https response error StatusCode: 400, "
         "RequestID: , api error ThrottlingException: Rate exceeded"
@@ -364,7 +364,7 @@ def test_aws_is_asked_again_where_it_throttles():
         ),
     ],
 )
-def test_a_role_of_the_container_is_asked_for_at_the_machine(ends, text):
+def test_the_role_of_the_container_comes_from_the_metadata_service(ends, text):
     assert ecr(f"169.254.169.254={ends}", useIam=True).endswith(
         "get identity: get credentials: failed to refresh cached credentials, no EC2 IMDS role found, "
         f"operation error ec2imds: GetMetadata, {text}"
@@ -380,13 +380,13 @@ def test_a_role_of_the_container_is_asked_for_at_the_machine(ends, text):
         ("aws-signature-wrong", "api error SignatureDoesNotMatch: The request signature we calculated"),
     ],
 )
-def test_a_role_that_cannot_be_assumed_fails_in_the_words_of_sts(wanted, text):
+def test_a_role_that_cannot_be_assumed_fails_with_the_error_of_sts(wanted, text):
     found = ecr(f"sts.*={wanted}", **KEYS, useAssumeRole=True, assumeRoleId="r")
     assert "operation error STS: AssumeRole, https response error StatusCode: 403" in found
     assert text in found
 
 
-def test_an_expired_token_of_ecr_fails_in_the_words_of_the_registry():
+def test_an_expired_token_of_ecr_fails_with_the_error_of_the_registry():
     assert ecr(f"{ECR_HOST}=ecr-token-expired", **TOKEN) == (
         f'registry integration: Get "https://{ECR_HOST}/v2/_catalog": http: non-successful response (status=403 body='
         r'"{\"errors\":[{\"code\":\"DENIED\",\"message\":\"Your authorization token has expired. Reauthenticate and '
@@ -401,7 +401,7 @@ def test_an_expired_token_of_ecr_fails_in_the_words_of_the_registry():
         ("google-account-missing", "Invalid grant: account not found"),
     ],
 )
-def test_google_fails_in_the_words_of_its_token_server(wanted, text):
+def test_google_fails_with_the_error_of_its_token_server(wanted, text):
     api = Api(registry_tests=[parse(f"oauth2.googleapis.com={wanted}")])
     assert outcome(api, "artifactregistry", "us-docker.pkg.dev").endswith(
         "failed to get access token: oauth2: cannot fetch token: 400 Bad Request\n"
@@ -434,7 +434,7 @@ LAST = 'Post "https://iamcredentials.googleapis.com/v1/x"'
         (IMPERSONATED, "iamcredentials.googleapis.com", f"{START}{LAST}"),
     ],
 )
-def test_an_external_account_of_google_fails_where_one_of_its_servers_does(account, host, text):
+def test_an_external_account_of_google_fails_if_one_of_its_servers_fails(account, host, text):
     sent = example("artifactregistry")
     sent["google"] |= {"serviceAccount": json.dumps(account), "wifEnabled": False}
     assert Api().test(sent).status == 200
@@ -443,7 +443,7 @@ def test_an_external_account_of_google_fails_where_one_of_its_servers_does(accou
 
 
 @pytest.mark.parametrize(("milliseconds", "works"), [(4999, False), (5000, True), (120000, True), (120001, False)])
-def test_a_program_that_gives_googles_token_has_five_to_120_seconds(milliseconds, works):
+def test_the_program_for_google_s_token_has_five_to_120_seconds(milliseconds, works):
     source = {"executable": {"command": "c", "timeout_millis": milliseconds}}
     account = json.dumps(EXTERNAL | {"credential_source": source}).encode()
     wrong = "invalid `timeout_millis` field — executable timeout must be between 5 and 120 seconds"
@@ -466,7 +466,7 @@ def test_a_key_with_an_empty_number_fails_with_the_error_of_go():
 
 
 def test_a_key_with_half_of_a_surrogate_is_not_a_key():
-    """The field of an account; Go reads it as U+FFFD."""
+    """Go reads half a surrogate pair in a field of an account as U+FFFD."""
     account = b'{"type":"service_account","private_key":"\\ud800"}'
     refused = "private key should be a PEM or plain PKCS1 or PKCS8; parse error: "
     assert (google_credentials.token_error(account, lambda *_: Reply()) or "").startswith(refused)
@@ -536,12 +536,12 @@ def test_a_token_that_google_refuses_fails_with_the_error_of_its_library(changes
         ),
     ],
 )
-def test_a_source_of_tokens_that_is_incomplete_fails_with_the_error_of_the_scanner(source, text):
+def test_an_incomplete_token_source_fails_with_the_error_of_the_scanner(source, text):
     assert google_credentials.scanner_error(json.dumps(EXTERNAL | {"credential_source": source}).encode()) == text
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "text"),
     [
         (401, "code = Unauthenticated desc = unexpected HTTP status code received from server: 401 (Unauthorized)"),
         (403, "code = PermissionDenied desc = unexpected HTTP status code received from server: 403 (Forbidden)"),
@@ -552,18 +552,18 @@ def test_a_source_of_tokens_that_is_incomplete_fails_with_the_error_of_the_scann
         ),
     ],
 )
-def test_an_http_server_in_place_of_one_of_grpc_fails_with_the_error_of_grpc(status, told):
-    assert grpc.answered(status) == f"rpc error: {told}; malformed header: missing HTTP content-type"
+def test_an_http_server_instead_of_grpc_fails_with_the_error_of_grpc(status, text):
+    assert grpc.answered(status) == f"rpc error: {text}; malformed header: missing HTTP content-type"
 
 
 def test_a_url_without_a_scheme_before_its_colon_is_reported():
-    with pytest.raises(UrlError) as told:
+    with pytest.raises(UrlError) as raised:
         parse_url(":x", NEWEST)
-    assert told.value.args[-1] == "missing protocol scheme"
+    assert raised.value.args[-1] == "missing protocol scheme"
 
 
-def test_objects_of_a_name_that_comes_twice_are_merged():
-    """As encoding/json does with a struct."""
+def test_objects_with_a_repeated_key_are_merged():
+    """Like encoding/json with a struct."""
     parts = ({"executable": {"command": "c"}}, {"executable": {"timeout_millis": 1}}, {"format": {"type": "json"}})
     sources = b"".join(b',"credential_source":' + json.dumps(each).encode() for each in parts)
     account = json.dumps(EXTERNAL | {"credential_source": None}).encode()[:-1] + sources + b"}"
@@ -590,7 +590,7 @@ def test_a_target_of_dns_may_be_an_address(endpoint):
     assert grpc.target(endpoint, NEWEST).scheme == "dns"
 
 
-def test_quay_and_azure_fail_in_words_of_their_own():
+def test_quay_and_azure_fail_with_their_own_errors():
     api = Api(registry_tests=[parse("quay.io=quay-token-invalid"), parse("*.azurecr.io=azure-unauthorized")])
     sent = example("quay", quay={"endpoint": "quay.io", "oauthToken": "t"})
     assert r'(status=401 body="{\"error\": \"Invalid bearer token format\"}")' in api.test(sent).message
@@ -604,7 +604,7 @@ def test_quay_and_azure_fail_in_words_of_their_own():
 
 
 def stored_test(api: Api, name: str) -> Answer:
-    """Test what is stored, as the UI does."""
+    """Test the stored integration, as the UI does."""
     (found,) = [each for each in api.list() if each["name"] == name]
     return api.test_updated(found, update_password=False)
 
@@ -613,7 +613,7 @@ EXPIRED = "ECR with an expired token"
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_scenario_brings_its_rules():
+def test_a_scenario_adds_its_rules():
     for api in (Api(scenario="expired-ecr"), Api()):
         ask(api.app, "PUT", "/__admin/scenario", {"scenario": "expired-ecr"})
         assert "authorization token has expired" in stored_test(api, EXPIRED).message
@@ -623,7 +623,7 @@ def test_a_scenario_brings_its_rules():
 
 
 @pytest.mark.usefixtures("pages")
-def test_the_rules_of_a_scenario_go_with_it_and_others_stay():
+def test_changing_the_scenario_replaces_only_its_rules():
     api = Api(scenario="expired-ecr")
     mine = {"host": "mine", "outcome": "timeout"}
     scenario = {"host": ECR_HOST, "outcome": "ecr-token-expired"}
@@ -635,7 +635,7 @@ def test_the_rules_of_a_scenario_go_with_it_and_others_stay():
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_sandbox_begins_with_the_rules_of_the_scenario():
+def test_a_sandbox_starts_with_the_rules_of_the_scenario():
     api = Api(scenario="expired-ecr")
     listed = ask(api.app, "GET", "/__sandbox/one/__admin/registry-tests").json["rules"]
     assert listed[-1]["outcome"] == "ecr-token-expired"
@@ -646,7 +646,7 @@ def test_a_rule_of_the_settings_comes_before_those_of_the_scenario():
     assert stored_test(api, EXPIRED).status == 200
 
 
-def test_a_rule_takes_a_host_in_any_case():
+def test_a_rule_ignores_the_case_of_a_host():
     api = Api(registry_tests=["*.Example.COM=failing"])
     assert "status=500" in outcome(api, "docker", "Registry.example.com")
 
@@ -659,7 +659,7 @@ def test_a_rule_takes_a_host_in_any_case():
         ("r.example.com:5000", "r.example.com"),
         ("*.example.com/v2/", r"\*.example.com"),
         ("[2001:db8::1]:5000", "2001:db8::1"),
-        ("[2001:db8::1]", "2001:db8::1"),  # as a pattern it would be one of these characters
+        ("[2001:db8::1]", "2001:db8::1"),  # as a pattern, the brackets would match one of these characters
         ("https://[2001:db8::*]/v2/", r"2001:db8::\*"),
     ],
 )
@@ -668,7 +668,7 @@ def test_a_rule_that_could_match_no_host_is_refused(host, right):
         RegistryTestRule(host, "failing")
 
 
-def test_a_rule_takes_an_address():
+def test_a_rule_accepts_an_address():
     api = Api(registry_tests=["2001:db8::1=failing", "192.0.2.1=missing"])
     assert "status=500" in outcome(api, "docker", "[2001:db8::1]:5000")
     assert "status=404" in outcome(api, "docker", "192.0.2.1:5000")

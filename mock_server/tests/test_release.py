@@ -1,4 +1,4 @@
-"""What stands around a release: its version, changelog and workflow, and the forms for those who report."""
+"""The release process: version, changelog, workflow and issue forms."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ WORKFLOW = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text("ut
 FORMS = sorted({*ROOT.glob(".github/ISSUE_TEMPLATE/*.yml")} - {ROOT / ".github/ISSUE_TEMPLATE/config.yml"})
 
 
-def test_the_changelog_begins_with_what_is_unreleased_and_this_version():
+def test_the_changelog_begins_with_unreleased_and_this_version():
     headings = re.findall(r"^## (.+)$", CHANGELOG, re.MULTILINE)
     assert headings[0] == "[Unreleased]"
     assert re.fullmatch(rf"\[{re.escape(VERSION)}\] - \d{{4}}-\d\d-\d\d", headings[1])
@@ -41,7 +41,7 @@ def test_the_upgrade_names_options_control_calls_and_settings_that_exist():
 
 
 @pytest.mark.served
-def test_the_notes_of_a_release_are_its_part_of_the_changelog(tmp_path):
+def test_release_notes_are_the_section_of_the_changelog(tmp_path):
     (step,) = [step for step in WORKFLOW["jobs"]["build"]["steps"] if "changelog" in step.get("name", "")]
     for name in ("pyproject.toml", "CHANGELOG.md"):
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
@@ -58,7 +58,7 @@ def test_the_notes_of_a_release_are_its_part_of_the_changelog(tmp_path):
     assert b"The tag is v0.0.1" in refused.stdout
 
 
-def test_nothing_is_published_that_was_not_tested_and_signed():
+def test_only_tested_and_signed_artifacts_are_published():
     jobs = WORKFLOW["jobs"]
     assert jobs["sign"]["needs"] == ["test", "build"]
     assert jobs["pypi"]["needs"] == jobs["image"]["needs"] == "sign"
@@ -77,5 +77,5 @@ def test_a_form_has_what_github_needs(form):
     assert any(item.get("validations", {}).get("required") for item in asked)
 
 
-def test_there_is_a_form_for_a_central_that_differs():
+def test_there_is_a_form_to_report_a_different_central():
     assert [form.stem for form in FORMS] == ["bug", "central-differs", "feature"]

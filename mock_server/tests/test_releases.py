@@ -42,7 +42,7 @@ def test_a_span_has_the_releases_between_its_ends(since, until, has, has_not):
     assert [each for each in [*has, *has_not] if span.has(KNOWN.find(each))] == has
 
 
-def test_a_span_is_written_as_it_is_read():
+def test_the_text_of_a_span_can_be_parsed_again():
     spans = [(None, None), ("4.10", None), (None, "4.10"), (["4.9.9", "4.10.5"], "4.11")]
     assert [str(Span.of(*each)) for each in spans] == [
         "all",
@@ -114,7 +114,7 @@ def test_each_view_is_made_once(contract):
 
 @pytest.fixture
 def changed():
-    """Return a copy of the document that a test may change."""
+    """Return a changed copy of the document."""
     return copy.deepcopy(dict(contracts.load().source))
 
 
@@ -132,7 +132,7 @@ def test_a_field_of_a_later_release_is_gone_with_its_values(changed):
     assert "tunnel" not in str(older.document)
 
 
-def test_a_state_of_a_later_release_is_read_without_what_came_since(changed, tmp_path):
+def test_a_state_of_a_later_release_is_read_without_its_new_fields(changed, tmp_path):
     fields = changed["components"]["schemas"]["StorageDockerConfig"]["properties"]
     fields["tunnel"] = {"type": "string", "x-proto-number": 5, "x-since": "5.0"}
     file = tmp_path / "state.json"
@@ -143,7 +143,7 @@ def test_a_state_of_a_later_release_is_read_without_what_came_since(changed, tmp
     assert read["4.11"][0]["docker"] == {"endpoint": "e", "username": "", "password": "", "insecure": False}
 
 
-def test_a_field_that_is_called_since_is_a_field(changed):
+def test_a_field_can_be_named_since(changed):
     changed["components"]["schemas"]["StorageDockerConfig"]["properties"]["x-since"] = {
         "type": "string",
         "x-proto-number": 5,
@@ -151,7 +151,7 @@ def test_a_field_that_is_called_since_is_a_field(changed):
     assert "x-since" in Contract(changed).message("StorageDockerConfig").by_name
 
 
-def test_what_every_release_has_is_in_the_oldest_with_its_examples(contract):
+def test_parts_of_every_release_are_in_the_oldest_with_their_examples(contract):
     schemas = contract.source["components"]["schemas"]
     oldest = contract.at(str(contract.releases.known[0])).document["components"]["schemas"]
     for name, schema in ((name, schemas[name]) for name in oldest):
@@ -173,7 +173,7 @@ def test_an_example_of_a_field_has_no_value_of_a_later_release(changed):
     assert schemas["StorageImageIntegration"]["properties"]["categories"]["examples"] == [["SCANNER"]]
 
 
-def test_a_value_that_goes_leaves_types_defaults_and_examples(changed):
+def test_a_removed_value_leaves_types_defaults_and_examples(changed):
     enum = changed["components"]["schemas"]["StorageImageIntegrationCategory"]
     enum["x-enum-releases"] = {"NODE_SCANNER": {"until": "4.11"}}
     newest = Contract(changed)
@@ -207,7 +207,7 @@ def test_a_type_of_a_later_release_is_gone_with_its_examples_and_defaults(change
     assert "quay-request" not in str(older.document)
 
 
-def test_the_last_text_that_a_release_has_counts(changed):
+def test_the_last_text_of_a_release_applies(changed):
     changed["x-rules"]["name-required"]["messages"] = [
         {"text": "old"},
         {"text": "new", "since": ["4.10.5", "4.11.1"]},
@@ -215,10 +215,10 @@ def test_the_last_text_that_a_release_has_counts(changed):
     ]
     del changed["x-rules"]["name-required"]["message"]
     contract = Contract(changed)
-    told = {
+    texts = {
         each: contract.at(each).rules["name-required"].message for each in ("4.10.4", "4.10.5", "4.11.0", "4.11", "5.0")
     }
-    assert list(told.values()) == ["old", "new", "old", "new", "newest"]
+    assert list(texts.values()) == ["old", "new", "old", "new", "newest"]
     assert contract.history["name-required"].message == "old / since 4.10.5, 4.11.1: new / since 5.0: newest"
 
 

@@ -25,7 +25,7 @@ from mock_server.tests.test_cli import serve_command, url_in
 
 @pytest.fixture
 def shipped(tmp_path, monkeypatch):
-    """Copies of the files that come with the package, to change."""
+    """Copies of the shipped files that a test may change."""
     shutil.copy(contracts.find(), tmp_path)
     shutil.copy(scenarios.PATH, tmp_path)
     monkeypatch.setattr(contracts, "find", lambda: tmp_path / "openapi.yaml")
@@ -62,8 +62,10 @@ BROKEN = [
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize(("old", "new", "told"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
-def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(shipped, caplog, old, new, told):
+@pytest.mark.parametrize(("old", "new", "message"), BROKEN, ids=["syntax", "structure", "extension", "operation"])
+def test_an_invalid_document_is_reported_with_its_place_and_the_last_valid_one_stays(
+    shipped, caplog, old, new, message
+):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     whole = (shipped / "openapi.yaml").read_text("utf-8")
@@ -71,7 +73,7 @@ def test_a_broken_document_is_reported_by_its_place_and_the_last_good_one_stays(
     watcher.look()
     assert caplog.records[-1].levelname == "ERROR"
     assert "the last valid state stays" in caplog.text
-    assert __import__("re").search(told, caplog.text), caplog.text
+    assert __import__("re").search(message, caplog.text), caplog.text
     assert len(api.list()) == 12
     (shipped / "openapi.yaml").write_text(whole.replace("name for integration is required", "mended"), "utf-8")
     watcher.look()
@@ -109,7 +111,7 @@ def test_a_changed_state_file_is_applied(tmp_path, caplog):
     assert len(api.list()) == 2
 
 
-def test_sandboxes_go_on_with_what_they_hold(shipped):
+def test_sandboxes_keep_their_state(shipped):
     api = Api()
     watcher = Watcher(api.app, {}, lambda: Settings(fatal_answers=True))
     sandboxes = api.app.gateway.sandboxes
@@ -120,7 +122,7 @@ def test_sandboxes_go_on_with_what_they_hold(shipped):
     assert sandboxes.get("a").central.contract is sandboxes.default.central.contract
 
 
-def test_a_seeded_id_is_given_once_though_the_seed_begins_anew(shipped, tmp_path):
+def test_no_seeded_id_is_repeated_after_the_seed_restarts(shipped, tmp_path):
     settings = Settings(seed=1, fatal_answers=True)
     api = Api(seed=1)
     ids = [api.created(docker(name="before"))]
@@ -156,12 +158,12 @@ def test_a_changed_option_that_needs_a_restart_is_named(tmp_path, caplog):
     file.write_text('host = "127.0.0.2"\nlog-level = "debug"\njournal = 5\ntls = true\nstrict = true\n')
     assert beside.again().strict
     assert [each.getMessage() for each in caplog.records] == [
-        "restart to apply: --host, --tls, --journal"  # the log level is a word of the command line
+        "restart to apply: --host, --tls, --journal"  # the log level is on the command line
     ]
 
 
 def see_logged(process, pattern, patience=60):
-    """Read the log as far as a line that fits."""
+    """Read the log up to a matching line."""
     deadline = threading.Timer(patience, process.kill)
     deadline.start()
     assert any(re.search(pattern, line) for line in process.stderr), pattern
@@ -169,7 +171,7 @@ def see_logged(process, pattern, patience=60):
 
 
 @pytest.mark.served
-def test_a_served_mock_takes_up_its_settings(tmp_path):
+def test_a_served_mock_applies_changed_settings(tmp_path):
     file = tmp_path / "mock.toml"
     file.write_text("strict = false\n")
 

@@ -1,4 +1,4 @@
-"""Two replicas at once: what their clients see is what one Central could have answered."""
+"""Two concurrent replicas answer as one Central could."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Client:
 
 @contextmanager
 def clients_of_two_replicas(url, *words):
-    """Start two servers of one deployment and give eight clients, each other one of the same server."""
+    """Start two servers of one deployment; yield eight clients that use them alternately."""
     words = ("--store", url, "--store-prefix", f"test-{uuid.uuid4()}", "--log-level", "error", *words)
     with ExitStack() as stack:
         urls = [url_in(stack.enter_context(serve_command(*words))[1]) for _ in range(2)]
@@ -49,7 +49,7 @@ def clients_of_two_replicas(url, *words):
 
 
 @pytest.mark.slow
-def test_of_creates_of_one_name_at_once_on_two_replicas_one_wins(redis_server):
+def test_of_concurrent_creates_of_one_name_on_two_replicas_one_wins(redis_server):
     rounds = 200
     ready = threading.Barrier(8)
 
@@ -67,7 +67,7 @@ def test_of_creates_of_one_name_at_once_on_two_replicas_one_wins(redis_server):
 
 
 def after(state, request, answer):
-    """Return what a Central holds after a request that it answers so: (id, name, endpoint) each."""
+    """Return the state after a request with this answer, a (id, name, endpoint) for each integration."""
     verb, *values = request
     rule, found = answer
     by_id = {each[0]: each for each in state}
@@ -95,7 +95,7 @@ def after(state, request, answer):
 
 
 def asked(client, request):
-    """Send a request of a history and give its answer as `after` reads it."""
+    """Send a request of a history; return its answer as `after` reads it."""
     verb, *values = request
 
     def seen(each):
@@ -119,7 +119,7 @@ def asked(client, request):
 
 
 def history(clients, seed, steps=12):
-    """Let clients do what chance says, all at once, and give what they saw."""
+    """Let concurrent clients send random requests, and return their history."""
     ids, ready = [str(uuid.uuid4())], threading.Barrier(len(clients))
 
     def lives(number):
@@ -142,7 +142,7 @@ def history(clients, seed, steps=12):
 
 
 @pytest.mark.slow
-def test_what_clients_of_two_replicas_see_fits_into_one_order(redis_server):
+def test_two_replicas_are_linearizable(redis_server):
     with clients_of_two_replicas(redis_server.url, "--empty") as clients:
         for seed in range(25):
             seen = history(clients, seed)
@@ -152,7 +152,7 @@ def test_what_clients_of_two_replicas_see_fits_into_one_order(redis_server):
 
 
 class Within:
-    """A client of an app of this process."""
+    """A client of an app in this process."""
 
     def __init__(self, api):
         self._api = api
@@ -163,7 +163,7 @@ class Within:
 
 
 class Everybody:
-    """A lock that all have at once."""
+    """A lock that excludes nobody."""
 
     token = "everybody"
 
@@ -177,8 +177,8 @@ class Everybody:
         pass
 
 
-def test_replicas_without_the_lock_are_found_out(replica):
-    """That the test above can fail."""
+def test_replicas_without_the_lock_are_not_linearizable(replica):
+    """The test above can fail."""
     apis = [replica(empty=True) for _ in range(2)]
     for api in apis:
         api.central.store.lock = Everybody(api.central.store.lock)
@@ -223,7 +223,7 @@ with api.central.store.lock:
 
 
 @pytest.mark.timing
-def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_lasts(replica):
+def test_a_killed_lock_holder_blocks_until_its_lock_expires(replica):
     api = replica()
     settings = api.app.settings
     words = [sys.executable, "-c", HOLDER, settings.store, settings.store_prefix]
@@ -238,7 +238,7 @@ def test_a_holder_of_the_lock_that_is_killed_blocks_no_longer_than_its_lock_last
 
 
 @pytest.mark.timing
-def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
+def test_a_replica_whose_lock_expired_stores_nothing(replica, monkeypatch):
     slow, quick = replica(), replica()
     quick.list()
     erased = slow.central.clients.ecr_authorization_erased
@@ -257,7 +257,7 @@ def test_a_replica_that_was_held_up_stores_nothing(replica, monkeypatch):
     assert len(slow.list("?name=wanted")) == 1
 
 
-def test_a_write_that_gets_no_turn_is_refused(replica, monkeypatch):
+def test_a_write_that_cannot_get_the_lock_is_refused(replica, monkeypatch):
     one, two = replica(), replica()
     monkeypatch.setattr(redis_store, "WAIT_SECONDS", 0.1)
     with one.central.store.lock:

@@ -1,4 +1,4 @@
-"""Sandboxes: states apart in one server."""
+"""Sandboxes: separate states in one server."""
 
 import random
 import time
@@ -22,7 +22,7 @@ def names(answer):
     return [each["name"] for each in answer.json["integrations"]]
 
 
-def test_a_sandbox_begins_with_the_first_state_and_keeps_its_own():
+def test_a_sandbox_starts_with_the_initial_state_and_keeps_its_own():
     api = Api(scenario="one-of-each")
     before = api.list()
     assert in_sandbox(api, "a", "POST", "", docker(name="mine")).status == 200
@@ -32,7 +32,7 @@ def test_a_sandbox_begins_with_the_first_state_and_keeps_its_own():
 
 
 @pytest.mark.usefixtures("pages")
-def test_a_path_prefix_is_a_base_url_of_a_sandbox(api):
+def test_a_path_prefix_is_the_base_url_of_a_sandbox(api):
     base = "/__sandbox/team-1"
     assert ask(api.app, "POST", f"{base}{PATH}", docker(name="mine")).status == 200
     assert "mine" in names(ask(api.app, "GET", f"{base}{PATH}"))
@@ -49,7 +49,7 @@ def test_a_wrong_name_is_shown_as_it_was_sent(api):
 
 @pytest.mark.heavy
 def test_a_thousand_sandboxes_at_once_do_not_mix():
-    """Each in several steps, the steps of all in a random order, from many threads."""
+    """The steps of all sandboxes run in random order, from many threads."""
     api = Api(empty=True)
     sandboxes = [f"w{number}" for number in range(1000)]
 
@@ -69,7 +69,7 @@ def test_a_thousand_sandboxes_at_once_do_not_mix():
     assert api.list() == []
 
 
-def test_a_sandbox_is_freed_after_its_time():
+def test_an_idle_sandbox_is_deleted():
     api = Api(sandbox_ttl=0.2)
     in_sandbox(api, "a", "POST", "", docker())
     until = time.monotonic() + 60
@@ -79,7 +79,7 @@ def test_a_sandbox_is_freed_after_its_time():
     assert len(in_sandbox(api, "a").json["integrations"]) == 12
 
 
-def test_a_sandbox_that_is_used_is_not_freed(monkeypatch):
+def test_a_used_sandbox_is_not_deleted(monkeypatch):
     now = 0
     clock = SimpleNamespace(monotonic=lambda: now, sleep=lambda _seconds: time.sleep(0.01))
     monkeypatch.setattr("mock_server.sandboxes.sandboxes.time", clock)
@@ -104,7 +104,7 @@ def test_an_invalid_name_is_refused(api, name):
 
 
 @pytest.mark.usefixtures("pages")
-def test_too_many_sandboxes_are_refused_with_the_way_out():
+def test_too_many_sandboxes_are_refused_with_advice():
     api = Api(max_sandboxes=2)
     assert [in_sandbox(api, name).status for name in "aabb"] == [200] * 4
     answer = in_sandbox(api, "c")
@@ -114,14 +114,14 @@ def test_too_many_sandboxes_are_refused_with_the_way_out():
     assert in_sandbox(api, "c").status == 200
 
 
-def test_sandboxes_of_a_faulty_mock_are_faulty_too_and_apart():
+def test_sandboxes_of_a_mutated_mock_are_mutated_and_separate():
     api = Api(mutants=("name-unique",))
     for sandbox in "ab":
         assert [in_sandbox(api, sandbox, "POST", "", docker()).status for _ in range(2)] == [200, 200]
         assert len(in_sandbox(api, sandbox).json["integrations"]) == 14
 
 
-def test_a_sandbox_says_its_name_in_the_log(api, caplog):
+def test_the_log_names_the_sandbox(api, caplog):
     with caplog.at_level("INFO", "mock_central.access"):
         in_sandbox(api, "team-1")
     assert " sandbox=team-1" in caplog.records[-1].message
@@ -155,7 +155,7 @@ def test_a_page_below_the_path_of_a_sandbox_sets_a_cookie_that_chooses_it(site):
     assert ask(site.app, "GET", "/v1/integrationhealth/imageintegrations", headers=headers).body.count(b'"mine"') == 1
 
 
-def test_a_link_on_another_site_opens_a_page_and_makes_no_sandbox(site):
+def test_a_link_on_another_site_opens_a_page_and_creates_no_sandbox(site):
     headers = {"Accept": "text/html", "Host": "127.0.0.1:8080", "Sec-Fetch-Site": "cross-site"}
     assert ask(site.app, "GET", "/__sandbox/team-1/main", headers=headers).status == 302
     assert ask(site.app, "GET", f"/__sandbox/team-1{PATH}", headers=headers).status == 403
@@ -184,14 +184,14 @@ def test_control_calls_do_not_follow_the_cookie(site):
     assert len(ask(site.app, "GET", PATH, headers=cookie).json["integrations"]) == 12
 
 
-def test_the_cookie_of_another_port_and_one_that_is_not_a_name_count_nothing(site):
+def test_the_cookies_of_another_port_and_without_a_valid_name_are_ignored(site):
     for cookie in ("mock-central-sandbox-9090=a", "mock-central-sandbox-8080=a b", "mock-central-sandbox-8080", ";;"):
         assert page(site, PATH, cookie).status == 200
     assert [each["name"] for each in site.app.gateway.sandboxes.listed()] == [""]
 
 
 @pytest.mark.parametrize("rest", ["//evil.example/x", "/\\evil.example/x", "///evil.example", "/..//evil.example"])
-def test_no_page_leads_to_another_host(site, rest):
+def test_no_page_redirects_to_another_host(site, rest):
     target = urljoin("http://127.0.0.1:8080/", page(site, f"/__sandbox/a{rest}").headers["location"])
     assert urlsplit(target).netloc == "127.0.0.1:8080"
 
@@ -206,11 +206,11 @@ def test_no_page_leads_to_another_host(site, rest):
         ("/a%20b/main", "GET"),
     ],
 )
-def test_a_path_that_is_not_a_page_is_answered_where_it_is(site, path, method):
+def test_a_path_that_is_not_a_page_is_not_redirected(site, path, method):
     assert "set-cookie" not in page(site, f"/__sandbox{path}", method=method).headers
 
 
-def test_a_script_is_not_sent_elsewhere(site):
+def test_a_script_is_not_redirected(site):
     assert ask(site.app, "GET", "/__sandbox/a/main").status == 200
 
 

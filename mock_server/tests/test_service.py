@@ -1,4 +1,4 @@
-"""The eight operations: what they store, and what they leave alone."""
+"""The eight operations: what they store, and what stays unchanged."""
 
 import re
 import uuid
@@ -57,20 +57,20 @@ def test_google_is_not_created_but_can_be_kept(api):
     assert api.put(api.created(docker()), example("google")).json == {}
 
 
-def test_a_create_that_cannot_be_put_to_use_leaves_nothing_behind(api):
+def test_a_create_whose_client_cannot_be_built_stores_nothing(api):
     before = api.list()
     assert api.create(docker(type="no-such-registry")).status == 500
     assert api.list() == before
     assert api.create(docker()).status == 200  # the name is free again
 
 
-def test_a_create_whose_test_fails_leaves_nothing_behind(api):
+def test_a_create_whose_test_fails_stores_nothing(api):
     before = api.list()
     assert api.create(docker(type="no-such-registry", skipTestIntegration=False)).status == 400
     assert api.list() == before
 
 
-def test_two_creates_of_one_name_at_once_make_one_integration():
+def test_concurrent_creates_of_one_name_store_one_integration():
     api = Api()
     for round in range(20):
         with ThreadPoolExecutor(8) as pool:
@@ -80,7 +80,7 @@ def test_two_creates_of_one_name_at_once_make_one_integration():
         assert len(api.list(f"?name=n{round}")) == 1
 
 
-def test_renames_to_one_name_at_once_leave_it_to_one_integration():
+def test_of_concurrent_renames_to_one_name_one_wins():
     api = Api()
     ids = [api.created(docker(name=f"n{number}")) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
@@ -100,7 +100,7 @@ def test_the_list_is_filtered_by_the_exact_name(api):
     assert len(api.list("?name=")) == 12
 
 
-def test_any_cluster_filters_everything_away(api):
+def test_a_filter_by_cluster_matches_nothing(api):
     assert api.list("?cluster=remote") == []
     assert api.list("?cluster=remote&name=Public+DockerHub") == []
     assert len(api.list("?cluster=")) == 12
@@ -166,7 +166,7 @@ def test_an_update_keeps_the_place_in_the_list(api):
     assert [each["name"] for each in api.list()[-2:]] == ["c", "b"]
 
 
-def test_an_update_that_cannot_be_put_to_use_stays_stored(api):
+def test_an_update_whose_client_cannot_be_built_stays_stored(api):
     id = api.created(docker())
     assert api.put(id, docker(type="no-such-registry")).status == 500
     assert api.get(id).json["type"] == "no-such-registry"
@@ -206,7 +206,7 @@ def test_an_empty_id_reaches_the_database(api):
 # -- Scanner V4 --------------------------------------------------------------------------------------
 
 
-def test_no_integration_becomes_scanner_v4_or_ceases_to_be_it(api):
+def test_no_integration_changes_to_or_from_scanner_v4(api):
     text = f"cannot change integration type to/from scanner V4{IA}"
     id = api.created(docker())
     for way in (api.put, api.patch):
@@ -237,14 +237,14 @@ def test_a_test_changes_nothing(api):
     assert api.ask("GET").body == before
 
 
-def test_a_test_ignores_that_it_should_be_skipped(api):
+def test_a_test_ignores_skip_test_integration(api):
     assert api.test(docker(type="no-such-registry", skipTestIntegration=True)).status == 400
 
 
 # -- deleting ----------------------------------------------------------------------------------------
 
 
-def test_what_is_deleted_is_gone_and_its_name_is_free(api):
+def test_a_deleted_integration_is_gone_and_its_name_is_free(api):
     id = api.created(docker())
     assert api.delete(id).json == {}
     assert api.get(id).status == 404
@@ -252,7 +252,7 @@ def test_what_is_deleted_is_gone_and_its_name_is_free(api):
     assert api.create(docker()).status == 200
 
 
-def test_the_text_of_a_missing_delete_speaks_of_the_health_record(api):
+def test_the_error_for_deleting_an_unknown_id_is_about_the_health_record(api):
     answer = api.delete(MISSING)
     assert (answer.status, answer.json["code"]) == (404, 5)
     assert answer.message == (
@@ -266,7 +266,7 @@ def test_the_text_of_a_missing_delete_speaks_of_the_health_record(api):
     [("%22", r'"\""'), ("a%5Cb", r'"a\\b"'), ("%E2%80%8B", r'"\u200b"'), ("%01", r'"\x01"'), ("%C3%A9", '"é"')],
     ids=["quote", "backslash", "invisible", "control", "letter"],
 )
-def test_the_second_id_of_a_missing_delete_is_quoted_as_go_does(api, id, quoted):
+def test_the_error_for_deleting_an_unknown_id_quotes_it_as_go_does(api, id, quoted):
     assert api.delete(id).message.endswith(f": unable to find integration health for integration {quoted}")
 
 
@@ -281,7 +281,7 @@ def test_an_empty_id_must_be_provided(api, method):
     assert (answer.status, answer.message) == (400, f"image integration id must be provided{IA}")
 
 
-def test_a_whole_life(api):
+def test_create_update_test_and_delete(api):
     id = api.created(docker())
     assert api.get(id).json["name"] == "Example Docker registry"
     assert api.patch(id, changed(docker(name="renamed"), ("docker", "password"), "")).json == {}

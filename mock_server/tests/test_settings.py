@@ -1,4 +1,4 @@
-"""Settings in Python: what they take, and what an error says."""
+"""Settings in Python: accepted values, and errors."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def test_a_file_can_be_a_text(tmp_path):
     assert len(create_app(settings).central.store) == 0
 
 
-def test_a_file_is_written_for_people(tmp_path):
+def test_a_state_file_is_indented_utf_8(tmp_path):
     write(tmp_path / "state.json", {"name": "Zürich"})
     assert (tmp_path / "state.json").read_text("utf-8") == '{\n  "name": "Zürich"\n}\n'
 
@@ -75,10 +75,10 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_an_error_names_the_value_the_place_and_the_way_out(name):
-    value, told = WRONG[name]
+def test_an_error_names_setting_value_and_remedy(name):
+    value, message = WRONG[name]
     others = {"empty": {"scenario": "many:3"}, "strict": {"validation": "none"}}.get(name, {})
-    with pytest.raises(ValueError, match=f"^{told}"):
+    with pytest.raises(ValueError, match=f"^{message}"):
         Settings(**{name: value}, **others)
 
 
@@ -89,14 +89,14 @@ def test_an_error_of_a_store_shows_no_password():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         ("admin_token", "two words", "is not a token; give one line of ASCII without spaces"),
         ("no_role_token", "mock-admin-token", "is the same as admin_token; give each token a different value"),
     ],
 )
-def test_an_error_of_a_token_does_not_show_it(name, value, told):
-    with pytest.raises(ValueError, match=f"^{name}: {told}$") as error:
+def test_an_error_of_a_token_does_not_show_it(name, value, message):
+    with pytest.raises(ValueError, match=f"^{name}: {message}$") as error:
         Credentials(**{name: value})
     assert value not in str(error.value)
 

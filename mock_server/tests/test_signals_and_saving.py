@@ -1,4 +1,4 @@
-"""What is acknowledged under `--save` survives signals, kills, a second server, links and a full disk."""
+"""With `--save`, acknowledged changes survive signals, kills, a second server, links and a full disk."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def control(url, call, method="GET"):
 
 @pytest.fixture(autouse=True)
 def _hangups_are_heard():
-    """Children inherit what their parent ignores, and under nohup these tests would ignore hangups."""
+    """Restore the handling of hangups: children inherit it, and under nohup they would ignore hangups."""
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     signal.signal(signal.SIGHUP, before)
@@ -57,7 +57,7 @@ def test_a_hangup_ends_the_server_as_a_termination_does(tmp_path, saved):
     assert not saved or json.loads(file.read_text())["integrations"][-1]["name"] == "mine"
 
 
-def test_a_hangup_of_the_worker_alone_changes_nothing():
+def test_the_worker_ignores_hangups():
     with serve_command() as (process, banner):
         create(url_in(banner), "mine")
         os.kill(int(children(process)[0]), signal.SIGHUP)
@@ -66,7 +66,7 @@ def test_a_hangup_of_the_worker_alone_changes_nothing():
 
 
 @pytest.mark.heavy
-def test_who_asked_for_no_hangups_gets_none():
+def test_nohup_is_respected():
     command = [sys.executable, "-m", "mock_server", "serve", "--port", "0"]
     with subprocess.Popen(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command],
@@ -84,7 +84,7 @@ def test_who_asked_for_no_hangups_gets_none():
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("load", [False, True], ids=["--save", "--load and --save"])
-def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
+def test_a_killed_worker_loses_no_acknowledged_change(tmp_path, load):
     file, first = tmp_path / "state.json", tmp_path / "first.json"
     write(first, document([{"id": "a", "name": "first", "type": "docker", "categories": ["REGISTRY"]}]))
     with serve_command("--save", str(file), *(["--load", str(first)] if load else [])) as (process, banner):
@@ -103,7 +103,7 @@ def test_a_killed_worker_loses_nothing_that_was_acknowledged(tmp_path, load):
 
 
 @pytest.mark.heavy
-def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
+def test_a_reset_after_a_killed_worker_restores_the_initial_state(tmp_path):
     with serve_command("--save", str(tmp_path / "state.json"), "--scenario", "many:3") as (process, banner):
         url = url_in(banner)
         create(url, "mine")
@@ -115,7 +115,7 @@ def test_a_reset_after_a_killed_worker_goes_back_to_the_first_state(tmp_path):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("first", ["--scenario", "--load"])
-def test_a_restart_continues_from_the_file_and_a_reset_returns_to_the_first_state(tmp_path, first):
+def test_a_restart_continues_from_the_file_and_a_reset_restores_the_initial_state(tmp_path, first):
     loaded = tmp_path / "first.json"
     write(loaded, document([{"id": "a", "name": "first", "type": "docker", "categories": ["REGISTRY"]}]))
     begin = {"--scenario": "failing-registries", "--load": str(loaded)}[first]
@@ -136,7 +136,7 @@ def test_a_restart_continues_from_the_file_and_a_reset_returns_to_the_first_stat
         assert names(url) == before
 
 
-def test_a_killed_worker_whose_state_is_in_memory_ends_the_server_with_one_clear_line():
+def test_without_save_a_killed_worker_ends_the_server_with_one_clear_line():
     with serve_command() as (process, _):
         os.kill(int(children(process)[0]), signal.SIGKILL)
         assert process.wait(10) == 1

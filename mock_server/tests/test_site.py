@@ -1,4 +1,4 @@
-"""The site has the pages of the repository, with links as the site has them. `make docs` builds it."""
+"""The site has all pages of the repository, with working links. `make docs` builds it."""
 
 import importlib.util
 import re
@@ -46,12 +46,12 @@ def test_pages_link_to_pages_of_the_site(pages):
         ("../../openapi.yaml", "docs/reference/rules.md", None),
     ],
 )
-def test_a_link_is_what_the_site_has(target, page, there, monkeypatch):
+def test_links_are_those_of_the_site(target, page, there, monkeypatch):
     monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
     assert site.link(target, page) == there
 
 
-def test_files_that_are_no_pages_are_on_the_code_host(monkeypatch):
+def test_links_to_other_files_lead_to_the_code_host(monkeypatch):
     monkeypatch.setenv("GITHUB_REPOSITORY", "owner/name")
     assert (
         site.link("../../openapi.yaml", "docs/reference/rules.md")
@@ -60,7 +60,7 @@ def test_files_that_are_no_pages_are_on_the_code_host(monkeypatch):
     assert site.link("fixtures/", "README.md") == "https://github.com/owner/name/tree/main/fixtures"
 
 
-def test_nothing_of_a_page_comes_from_others():
+def test_pages_load_nothing_from_other_sites():
     override = (ROOT / "docs/theme/main.html").read_text("utf-8")
     assert "//" not in override
     assert "assets/iframe-worker.js" in override

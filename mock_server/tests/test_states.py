@@ -1,4 +1,4 @@
-"""The state in a file."""
+"""State files."""
 
 import json
 import os
@@ -62,7 +62,7 @@ def test_a_saved_state_is_indented_and_each_change_is_in_it(tmp_path):
         )
 
 
-def test_a_state_is_for_its_owner_alone(tmp_path):
+def test_a_state_file_is_readable_only_by_its_owner(tmp_path):
     write(tmp_path / "state.json", document([]))
     assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
     assert [each.name for each in tmp_path.iterdir()] == ["state.json"]
@@ -119,10 +119,10 @@ BROKEN = [
 def test_a_broken_state_is_reported_with_file_and_place(tmp_path, api, text, named):
     file = tmp_path / "state.json"
     file.write_text(text)
-    with pytest.raises(StateError, match=named) as told:
+    with pytest.raises(StateError, match=named) as raised:
         read(file, api.central.contract, api.central.validator)
-    assert str(file) in str(told.value)
-    assert "s3cr3t" not in str(told.value)
+    assert str(file) in str(raised.value)
+    assert "s3cr3t" not in str(raised.value)
     result = run("serve", "--load", str(file))
     assert result.exit_code == 2
     assert str(file) in result.output
@@ -188,11 +188,11 @@ def test_a_file_system_without_locks_is_reported(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(states.fcntl, "flock", fail)
     with locked(tmp_path / "state.json"):
         pass
-    told = f"{tmp_path / 'state.json'}: cannot be locked, so another server could overwrite it: No locks available"
-    assert caplog.messages == [told]
+    message = f"{tmp_path / 'state.json'}: cannot be locked, so another server could overwrite it: No locks available"
+    assert caplog.messages == [message]
 
 
-def test_a_file_that_is_not_there_is_reported(tmp_path, api):
+def test_a_missing_file_is_reported(tmp_path, api):
     with pytest.raises(StateError, match=r": No such file or directory$"):
         read(tmp_path / "none.json", api.central.contract, api.central.validator)
     with pytest.raises(StateError, match="cannot be written"):
@@ -207,7 +207,7 @@ def test_a_category_without_a_name_survives():
     assert checked(state, api.central.contract, api.central.validator)[0]["categories"] == [7]
 
 
-def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
+def test_unfinished_files_of_a_killed_writer_are_removed_at_the_start(tmp_path):
     file = tmp_path / "state.json"
     (tmp_path / ".state.json.abcd1234.tmp").write_text("credentials")
     (tmp_path / ".other.json.abcd1234.tmp").write_text("of another server")
@@ -216,7 +216,7 @@ def test_what_a_killed_writer_left_is_removed_at_the_start(tmp_path):
     assert sorted(each.name for each in tmp_path.iterdir()) == [".other.json.abcd1234.tmp", ".state.json.lock"]
 
 
-def test_a_killed_writer_leaves_nothing_that_a_start_does_not_find(tmp_path, monkeypatch):
+def test_the_start_finds_every_unfinished_file(tmp_path, monkeypatch):
     file = tmp_path / "state.json"
 
     class Killed(BaseException):
@@ -250,8 +250,8 @@ def test_an_integration_is_written_as_it_was_loaded_or_changed(tmp_path):
     )
 
 
-def test_a_store_that_does_not_answer_is_not_news_of_the_saver(tmp_path, caplog):
-    """The store has told it."""
+def test_the_saver_does_not_log_errors_of_the_store(tmp_path, caplog):
+    """The store has logged the error already."""
     api = Api()
 
     def integrations():
@@ -300,7 +300,7 @@ def test_a_full_disk_is_reported_once_and_by_health_until_there_is_space(tmp_pat
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_a_restart_goes_on_where_it_stopped(tmp_path):
+def test_a_restart_continues_from_the_saved_state(tmp_path):
     file = tmp_path / "state.json"
     with serve_command("--save", str(file)) as (_, banner):
         create(url_in(banner), "mine")
@@ -326,21 +326,21 @@ while True:
 
 @pytest.mark.heavy
 @pytest.mark.served
-def test_a_kill_at_any_moment_leaves_the_old_state_or_the_new_one(tmp_path):
+def test_writes_are_atomic(tmp_path):
     file = tmp_path / "state.json"
     for seed in range(12):
         writer = subprocess.Popen([sys.executable, "-c", WRITER, str(file)], stdout=subprocess.PIPE, text=True)
         writer.stdout.readline()
         time.sleep(random.Random(seed).uniform(0, 0.1))
         writer.send_signal(signal.SIGKILL)
-        told = writer.communicate(timeout=10)[0].split()
+        acknowledged = writer.communicate(timeout=10)[0].split()
         state = json.loads(file.read_text())
         assert {each["name"] for each in state["integrations"]} == {f"n{state['scenario']}"}
-        assert int(state["scenario"]) >= int(told[-1] if told else 1)
+        assert int(state["scenario"]) >= int(acknowledged[-1] if acknowledged else 1)
 
 
 @pytest.mark.served
-def test_a_killed_server_leaves_a_whole_state(tmp_path):
+def test_a_killed_server_leaves_a_complete_state(tmp_path):
     file = tmp_path / "state.json"
     with serve_command("--save", str(file)) as (process, banner):
         kept = [create(url_in(banner), f"n{number}") for number in range(20)]

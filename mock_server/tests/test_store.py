@@ -1,4 +1,4 @@
-"""What one Central holds, and in which order it tells."""
+"""Stores of each kind: ids, order, reset and changes."""
 
 import pytest
 
@@ -36,14 +36,14 @@ def test_the_list_keeps_the_order_of_creation_by_default(api):
     assert [order[12:] for order in orders] == [tuple(ids)]
 
 
-def test_the_list_is_in_another_order_at_each_call_as_deployed():
+def test_as_deployed_each_list_has_another_order():
     api = Api(as_deployed=True)
     orders = {tuple(each["id"] for each in api.list()) for _ in range(20)}
     assert len(orders) > 1
     assert len({frozenset(order) for order in orders}) == 1
 
 
-def test_a_reset_brings_the_defaults_back(api):
+def test_a_reset_restores_the_defaults(api):
     before = api.ask("GET").body
     created(api)
     for each in api.list()[:5]:
@@ -54,7 +54,7 @@ def test_a_reset_brings_the_defaults_back(api):
     assert api.create(docker(name="Public DockerHub")).rule == "name-unique"
 
 
-def test_an_empty_central_holds_nothing():
+def test_an_empty_central_has_no_integrations():
     api = Api(empty=True)
     assert api.list() == []
     assert api.create(docker(name="Public DockerHub")).status == 200
@@ -69,7 +69,7 @@ def test_two_apps_in_one_process_share_nothing():
     assert len(two.list()) == 13
 
 
-def test_a_renamed_integration_gives_its_old_name_free(api):
+def test_a_rename_frees_the_old_name(api):
     id = api.created(docker(name="old"))
     api.put(id, docker(name="new"))
     assert api.create(docker(name="new")).rule == "name-unique"
@@ -78,7 +78,7 @@ def test_a_renamed_integration_gives_its_old_name_free(api):
     assert [each["id"] for each in api.list("?name=new")] == [id]
 
 
-def test_what_a_reader_got_is_not_changed_by_a_later_write(api):
+def test_stored_integrations_do_not_change_in_place(api):
     id = api.created(docker())
     before = api.central.store.get(id)
     api.put(id, docker(name="renamed"))

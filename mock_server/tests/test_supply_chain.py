@@ -1,4 +1,4 @@
-"""Everything that is installed is locked with hashes, and something keeps it new."""
+"""Everything that is installed is locked with hashes, and updated automatically."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ REQUIREMENTS = sorted(ROOT.glob("requirements/*.txt"))
 
 
 @pytest.mark.parametrize("name", INSTALLS)
-def test_what_is_installed_has_a_hash_or_is_the_project_itself(name):
+def test_everything_installed_has_a_hash_or_is_the_project(name):
     text = (ROOT / name).read_text("utf-8").replace("\\\n", " ")
     text = text.replace("$(INSTALL)", "pip install")
     assert not re.search(r"\b(pipx|uvx|npx)\s", text)
@@ -42,7 +42,7 @@ def test_the_harness_of_the_action_is_what_its_tests_run_with():
     assert locked["contract.txt"].items() <= locked["dev.txt"].items() | locked["serve.txt"].items()
 
 
-def test_something_keeps_each_lock_new():
+def test_each_lock_is_updated_automatically():
     updates = yaml.safe_load((ROOT / ".github/dependabot.yml").read_text("utf-8"))["updates"]
     folders = {each["package-ecosystem"]: each.get("directories", [each.get("directory")]) for each in updates}
     assert folders.keys() == {"github-actions", "pip", "docker", "npm"}
@@ -53,7 +53,7 @@ def test_something_keeps_each_lock_new():
 
 
 @pytest.mark.parametrize("name", ["action.yml", *WORKFLOWS])
-def test_actions_are_named_by_their_commit_with_the_release_beside_it(name):
+def test_actions_are_pinned_to_a_commit_with_its_release(name):
     used = re.findall(r"uses: (.+)", (ROOT / name).read_text("utf-8"))
     assert used
     for each in used:
@@ -73,7 +73,7 @@ def test_each_job_has_the_rights_that_it_names_and_no_others(name):
     assert all("permissions" in job for job in workflow["jobs"].values())
 
 
-def test_the_script_of_the_action_is_one_that_a_shell_takes():
+def test_the_script_of_the_action_is_valid_shell():
     if shutil.which("bash") is None:
         pytest.skip("bash is not here")
     for step in yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["runs"]["steps"]:

@@ -1,4 +1,4 @@
-"""What people come for is two clicks from the README, and works as pasted."""
+"""Every task is two clicks from the README, and its code works as pasted."""
 
 import os
 import re
@@ -35,12 +35,12 @@ class Block(NamedTuple):
 
 
 def anchor(heading: str) -> str:
-    """Return what GitHub makes of a heading."""
+    """Return GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def section(page: Path, name: str) -> str:
-    """Return the text below a heading, or all of a page."""
+    """Return the text below a heading, or the whole page."""
     text = page.read_text("utf-8")
     if not name:
         return text
@@ -58,7 +58,7 @@ def section(page: Path, name: str) -> str:
 
 
 def rows() -> dict[str, tuple[Path, str]]:
-    """Return where each task of the index leads."""
+    """Return the link of each task in the index."""
     found = re.findall(r"^\| ([^|\n]+) \| \[[^\]]+\]\(([^)]+)\) \|$", INDEX.read_text("utf-8"), re.MULTILINE)
     links = {name: link.partition("#") for name, link in found}
     return {name: ((INDEX.parent / path).resolve(), part) for name, (path, _, part) in links.items()}
@@ -73,14 +73,14 @@ def test_every_how_to_and_quick_start_is_a_task_of_the_index():
     assert pages - {page for page, _ in rows().values()} == set()
 
 
-def test_every_row_of_the_index_leads_to_a_section():
+def test_every_row_of_the_index_links_to_a_section():
     for page, name in rows().values():
         assert section(page, name).strip()
 
 
 @contextmanager
 def served(command: str, folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run the `mock-central serve` of a page at another port."""
+    """Run the `mock-central serve` of a page on another port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = [*shlex.split(command, comments=True)[1:], "--port", str(port)]
@@ -99,7 +99,7 @@ def served(command: str, folder: Path, environment: dict[str, str]) -> Iterator[
 
 
 def run(blocks: list[Block], url: str, folder: Path, environment: dict[str, str]) -> str:
-    """Run blocks in order: those of a shell in one shell, Python as a file of pytest or a script."""
+    """Run blocks in order: shell blocks in one shell, Python as a pytest file or a script."""
     script = []
     for number, block in enumerate(blocks):
         code = block.code.replace(LOCAL, url).replace(REMOTE, url)
@@ -126,7 +126,7 @@ def run(blocks: list[Block], url: str, folder: Path, environment: dict[str, str]
 
 @pytest.fixture
 def environment(tmp_path):
-    """Return where a reader is: with the commands installed, a token in a file, and nothing else."""
+    """Return a reader's environment: the installed commands, and a token in a file."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name, module in PROGRAMS.items():

@@ -58,7 +58,7 @@ def test_every_page_is_the_index(site, path):
     assert answer.headers["content-security-policy"] == "frame-ancestors 'self'"
 
 
-def test_what_has_a_hash_in_its_name_is_kept_and_the_rest_asked_for_again(site):
+def test_only_files_with_a_hash_in_their_name_are_cached(site):
     assert ask(site, "GET", "/static/index-BzIy__D0.js").headers["cache-control"] == "public, max-age=31536000"
     plain = ask(site, "GET", "/static/plain.js")
     assert plain.headers["cache-control"] == "no-cache"
@@ -67,7 +67,7 @@ def test_what_has_a_hash_in_its_name_is_kept_and_the_rest_asked_for_again(site):
 
 
 @pytest.mark.parametrize(("path", "target"), [("/main//x", "/main/x"), ("/main/./x/", "/main/x/"), ("/v1", "/v1/")])
-def test_an_unclean_path_is_sent_to_the_clean_one_before_the_ui_sees_it(site, path, target):
+def test_an_unclean_path_is_redirected_before_the_ui(site, path, target):
     answer = ask(site, "GET", path)
     assert (answer.status, answer.headers["location"]) == (307, target)
 
@@ -80,13 +80,13 @@ def test_a_path_that_is_not_a_page_is_a_json_404(site, path, method):
     assert answer.headers["content-type"] == "application/json"
 
 
-def test_a_file_that_is_not_there_is_a_404_of_go(site):
+def test_a_missing_file_is_gos_404(site):
     answer = ask(site, "GET", "/static/x.js")
     assert (answer.status, answer.body) == (404, b"404 page not found\n")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-def test_a_page_is_only_read(site, method):
+def test_a_page_accepts_only_get_and_head(site, method):
     assert ask(site, method, "/main/integrations").status == 404
 
 
@@ -142,7 +142,7 @@ def test_a_folder_of_sources_is_refused_with_the_reason(tmp_path, page):
         Settings(ui=tmp_path)
 
 
-def test_a_build_is_taken(tmp_path):
+def test_a_build_is_accepted(tmp_path):
     (tmp_path / "static").mkdir()
     (tmp_path / "static" / "index-a1B2c3D4.js").write_text("x")
     (tmp_path / "index.html").write_text(
@@ -154,12 +154,12 @@ def test_a_build_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["/" + "a" * 300, "/static/" + "a" * 300, "/" + "a/" * 3000, "/a%00b"])
-def test_a_path_that_can_be_no_file_is_a_page_or_not_found(build, path):
+def test_a_path_that_cannot_be_a_file_is_a_page_or_not_found(build, path):
     answer = ask(Api(ui=build, fatal_answers=False).app, "GET", path)
     assert answer.status == (404 if path.startswith("/static") else 200)
 
 
-def test_links_lead_nowhere_outside_and_hidden_files_stay_hidden(tmp_path):
+def test_links_to_the_outside_and_hidden_files_are_not_served(tmp_path):
     outside, folder = tmp_path / "outside", tmp_path / "build"
     (outside / "deep").mkdir(parents=True)
     folder.mkdir()

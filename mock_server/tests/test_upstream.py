@@ -1,4 +1,4 @@
-"""What is not the mock's own, passed to another server."""
+"""Forwarding of other paths to an upstream."""
 
 import base64
 import http.client
@@ -46,7 +46,7 @@ def front(there):
 
 @pytest.fixture(scope="module")
 def lacking(there):
-    """A mock whose upstream answers as the query of a request says."""
+    """A mock whose upstream answers as the query says."""
     return Api(upstream=address(there) + "/v1/raw", control=True, companions=True, fatal_answers=False)
 
 
@@ -67,18 +67,18 @@ def test_image_integrations_and_control_are_the_mock_s_own(front, target, method
 
 
 @pytest.mark.parametrize("target", THEIRS)
-def test_everything_else_is_passed_on_the_companions_too(front, target):
+def test_everything_else_is_forwarded_including_companions(front, target):
     answer = asked(front, "GET", target)
     assert (answer.status, answer.json["target"]) == (418, target)
 
 
 def unknown(status=404):
-    """Return the query that makes an upstream answer with this status."""
+    """Return the query that makes the upstream answer with this status."""
     return "?" + quote(f"HTTP/1.1 {status} X\r\nContent-Length: 2\r\n\r\n{{}}")
 
 
 @pytest.mark.parametrize("status", [404, 501])
-def test_a_companion_answers_what_the_upstream_does_not_know(lacking, status):
+def test_a_companion_answers_if_the_upstream_does_not_have_the_path(lacking, status):
     answer = asked(lacking, "GET", f"/v1/metadata{unknown(status)}")
     assert (answer.status, answer.json["version"]) == (200, str(lacking.app.central.contract.release))
     assert asked(lacking, "GET", f"/v1/other{unknown(status)}").status == status
@@ -88,22 +88,22 @@ def test_a_companion_answers_what_the_upstream_does_not_know(lacking, status):
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500, 503])
-def test_what_the_upstream_knows_is_its_answer(lacking, status):
+def test_the_upstream_answers_the_paths_that_it_has(lacking, status):
     assert asked(lacking, "GET", f"/v1/metadata{unknown(status)}").status == status
 
 
-def test_a_body_that_a_companion_might_read_arrives(front):
+def test_a_body_read_for_a_companion_is_forwarded_completely(front):
     answer = asked(front, "POST", "/v1/apitokens/generate", {"name": "x"})
     assert (answer.status, answer.json["body"]) == (418, '{"name": "x"}')
 
 
-def test_without_companions_none_answers(there):
+def test_without_companions_the_upstream_s_404_is_returned(there):
     bare = Api(upstream=address(there) + "/v1/raw", companions=False, fatal_answers=False)
     assert asked(bare, "GET", f"/v1/metadata{unknown()}").status == 404
 
 
 @pytest.mark.usefixtures("pages")
-def test_only_the_listed_paths_are_passed_on(there):
+def test_only_the_listed_paths_are_forwarded(there):
     front = Api(upstream=address(there), upstream_paths=["/v1/clusters*", "/api/graphql"])
     for path in ("/v1/clusters", "/v1/clusters/1", "/api/graphql"):
         assert asked(front, "POST", path, {}).status == 418
@@ -119,7 +119,7 @@ def test_only_the_listed_paths_are_passed_on(there):
         ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS needs the comp"),
     ],
 )
-def test_settings_that_would_do_nothing_are_reported_at_startup(settings, text):
+def test_settings_without_effect_are_reported_at_startup(settings, text):
     with pytest.raises(ValueError, match=text):
         Settings(**settings)
 
@@ -148,10 +148,10 @@ def test_a_request_arrives_as_it_was_sent(front, there, method):
         "Cookie": "a=b",
     }
     answer = asked(front, method, "/v1/things/a%20b:c?x=%2F&y", b"\x00\xff body" if method != "GET" else None, headers)
-    told = answer.json
-    arrived = dict(told["headers"])
-    assert (told["method"], told["target"]) == (method, "/v1/things/a%20b:c?x=%2F&y")
-    assert told["body"] == ("" if method == "GET" else "\x00\xff body")
+    echoed = answer.json
+    arrived = dict(echoed["headers"])
+    assert (echoed["method"], echoed["target"]) == (method, "/v1/things/a%20b:c?x=%2F&y")
+    assert echoed["body"] == ("" if method == "GET" else "\x00\xff body")
     assert headers.items() <= arrived.items()
     assert arrived["Host"] == address(there).removeprefix("http://")
     assert "User-Agent" not in arrived
@@ -163,7 +163,7 @@ def test_the_head_of_an_answer_has_no_body(front):
     assert int(answer.headers["content-length"]) > 0
 
 
-def test_what_concerns_one_connection_stays_there(front):
+def test_hop_by_hop_headers_are_not_forwarded(front):
     hops = {
         "Connection": "close, X-Mine",
         "X-Mine": "1",
@@ -182,7 +182,7 @@ def test_what_concerns_one_connection_stays_there(front):
 
 
 @pytest.mark.served
-def test_every_cookie_comes_back(there):
+def test_every_cookie_is_returned(there):
     with serving(Settings(upstream=address(there))) as front:
         connection = http.client.HTTPConnection(front.url.removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/x")
@@ -199,7 +199,7 @@ def test_a_compressed_answer_stays_as_it_is(front):
     ("path", "location"),
     [("/sso/here", "/main"), ("/sso/there", "/main"), ("/sso/away", "https://idp.example.com/x")],
 )
-def test_a_redirect_is_the_client_s_matter_and_does_not_lead_past_the_mock(front, path, location):
+def test_redirects_are_not_followed_and_stay_on_the_mock(front, path, location):
     answer = asked(front, "GET", path)
     assert (answer.status, answer.headers["location"]) == (302, location)
 
@@ -259,7 +259,7 @@ def test_a_redirect_below_the_path_of_the_upstream_leads_here(there, location, h
 
 
 @pytest.mark.parametrize("interim", ["HTTP/1.1 102 Processing", "HTTP/1.1 103 Early Hints\r\nLink: </x>; rel=preload"])
-def test_interim_answers_are_read_past(front, interim):
+def test_interim_answers_are_skipped(front, interim):
     raw = f"{interim}\r\n\r\n" * 2 + "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
     answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
     assert (answer.status, answer.body) == (201, b"{}")
@@ -283,22 +283,22 @@ def test_no_header_of_an_answer_is_a_500(front, header, value):
     assert "x(y)" not in answer.headers
 
 
-def test_headers_that_are_none_are_reported_in_one_line(front, caplog):
+def test_invalid_headers_are_reported_in_one_line(front, caplog):
     raw = "HTTP/1.1 200 OK\r\nX: y\r\nno header\r\nConnection: close\r\n\r\n"
     assert asked(front, "GET", f"/v1/raw?{quote(raw)}").status == 200
     assert "Failed to parse headers" in caplog.text
     assert "Traceback" not in caplog.text
 
 
-def test_a_length_beside_chunks_is_not_passed_back(front):
+def test_a_length_next_to_chunks_is_not_returned(front):
     raw = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
     answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
     assert (answer.status, answer.body) == (200, b"ok")
     assert "content-length" not in answer.headers
 
 
-def test_headers_that_an_upstream_may_trust_are_not_passed_on():
-    """Granian takes X_Forwarded_For for X-Forwarded-For, so a client could get by a proxy that drops the latter."""
+def test_headers_that_an_upstream_may_trust_are_not_forwarded():
+    """granian reads X_Forwarded_For as X-Forwarded-For, so a client could bypass a proxy that drops the latter."""
     with echoing() as there, serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         names = ["X_Forwarded_For", "X-Forwarded-Host", "X_Real_Ip", "Forwarded"]
@@ -309,7 +309,7 @@ def test_headers_that_an_upstream_may_trust_are_not_passed_on():
     assert "kept" in arrived.values()
 
 
-def test_utf_8_in_headers_comes_back_as_it_was(there):
+def test_utf_8_in_headers_is_returned_unchanged(there):
     raw = quote("HTTP/1.1 200 OK\r\nX-Name: Zoë\r\nContent-Length: 0\r\n\r\n".encode())
     with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
@@ -323,11 +323,11 @@ def test_any_body_arrives(front, raw):
     assert asked(front, "POST", "/v1/x", raw).json["body"] == raw.decode("latin-1")
 
 
-def test_a_path_of_the_upstream_is_put_in_front(there):
+def test_the_path_of_the_upstream_is_a_prefix(there):
     assert asked(Api(upstream=address(there) + "/deep/"), "GET", "/v1/x?y").json["target"] == "/deep/v1/x?y"
 
 
-def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
+def test_a_page_of_the_allowed_origin_may_read_forwarded_answers(there):
     front = Api(upstream=address(there), cors="http://page.example")
     assert asked(front, "GET", "/v1/x").headers["access-control-allow-origin"] == "http://page.example"
 
@@ -336,7 +336,7 @@ def test_a_page_of_another_origin_may_read_what_is_passed_on(there):
 
 
 @pytest.mark.served
-def test_bodies_go_through_piece_by_piece(there):
+def test_bodies_are_streamed(there):
     with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         there.may_go_on.clear()
@@ -352,7 +352,7 @@ def test_bodies_go_through_piece_by_piece(there):
         connection.close()
 
 
-def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
+def test_a_stream_without_chunks_is_forwarded_immediately(there):
     with serve_command("--upstream", address(there)) as (_, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         there.may_go_on.clear()
@@ -365,7 +365,7 @@ def test_a_stream_that_has_no_chunks_is_passed_at_once(there):
 
 
 @pytest.mark.heavy
-def test_an_upstream_that_hangs_leaves_the_mock_s_own_calls_alone(there):
+def test_a_hanging_upstream_does_not_block_the_mock_s_own_paths(there):
     there.may_go_on.clear()
     with serve_command("--upstream", address(there)) as (_, banner), ThreadPoolExecutor(80) as pool:
         port = int(url_in(banner).rpartition(":")[2])
@@ -392,22 +392,22 @@ def spelled(request):
 
 @pytest.fixture
 def proxy(monkeypatch, spelled):
-    """A server that is asked as a proxy is, and tells what reached it."""
+    """An HTTP proxy that echoes requests."""
     with echoing() as server:
         monkeypatch.setenv(spelled("http_proxy"), address(server).replace("//", "//user:p%40ss@"))
         yield server
 
 
 def test_a_proxy_of_the_environment_is_asked_for_the_whole_url(proxy):
-    told = asked(Api(upstream="http://central.invalid:8080/deep"), "GET", "/v1/a%20b?x").json
-    assert told["target"] == "http://central.invalid:8080/deep/v1/a%20b?x"
-    headers = {name.lower(): value for name, value in told["headers"]}
+    echoed = asked(Api(upstream="http://central.invalid:8080/deep"), "GET", "/v1/a%20b?x").json
+    assert echoed["target"] == "http://central.invalid:8080/deep/v1/a%20b?x"
+    headers = {name.lower(): value for name, value in echoed["headers"]}
     assert headers["host"] == "central.invalid:8080"
     assert headers["proxy-authorization"] == "Basic " + base64.b64encode(b"user:p@ss").decode()
 
 
 @pytest.mark.usefixtures("proxy")
-def test_a_server_that_the_environment_excepts_is_asked_itself(there, monkeypatch, spelled):
+def test_no_proxy_is_respected(there, monkeypatch, spelled):
     monkeypatch.setenv(spelled("no_proxy"), "127.0.0.1")
     assert asked(Api(upstream=address(there)), "GET", "/v1/x").json["target"] == "/v1/x"
 
@@ -419,7 +419,7 @@ def test_a_secure_upstream_is_reached_through_a_proxy_by_a_tunnel(monkeypatch, p
 
 
 @pytest.mark.served
-def test_an_answer_that_breaks_off_is_reported_in_the_log_and_is_not_whole(there):
+def test_an_interrupted_answer_is_logged_and_incomplete(there):
     with serve_command("--upstream", address(there)) as (process, banner):
         connection = http.client.HTTPConnection(url_in(banner).removeprefix("http://"), timeout=10)
         connection.request("GET", "/v1/cut")
@@ -454,7 +454,7 @@ def is_bad_gateway(answer, text):
 
 @pytest.mark.served
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("HEAD", 200), ("POST", 502)])
-def test_a_read_is_sent_again_where_a_kept_connection_was_closed(method, status):
+def test_a_read_is_retried_if_a_kept_connection_was_closed(method, status):
     with socket.create_server(("127.0.0.1", 0)) as server:
         api = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}", fatal_answers=False)
 
@@ -471,16 +471,16 @@ def test_a_read_is_sent_again_where_a_kept_connection_was_closed(method, status)
         assert asked(api, method, "/v1/ping").status == status
 
 
-def test_an_upstream_that_is_not_there_is_a_502_in_central_s_shape():
+def test_an_unreachable_upstream_is_a_502_in_central_s_shape():
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and not listening
+        taken.bind(("127.0.0.1", 0))  # but not listening
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         front = Api(upstream=url)
         assert is_bad_gateway(asked(front, "GET", "/v1/ping"), f"^the upstream {url} does not answer: .*refused")
         assert front.ask("GET").status == 200
 
 
-def test_a_name_that_is_not_known_is_a_502():
+def test_an_unknown_host_name_is_a_502():
     front = Api(upstream="http://central.invalid")
     assert is_bad_gateway(asked(front, "GET", "/v1/ping"), "^the upstream http://central.invalid does not answer: ")
 
@@ -490,7 +490,7 @@ def test_an_upstream_that_hangs_up_is_a_502():
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def hang_up():
-            for _ in range(2):  # a read is sent again
+            for _ in range(2):  # a read is retried
                 server.accept()[0].close()
 
         threading.Thread(target=hang_up, daemon=True).start()
@@ -499,7 +499,7 @@ def test_an_upstream_that_hangs_up_is_a_502():
 
 
 @pytest.mark.served
-def test_an_upstream_that_says_nothing_is_a_502_in_time(monkeypatch):
+def test_a_silent_upstream_is_a_502_after_the_timeout(monkeypatch):
     monkeypatch.setattr("mock_server.web.upstream.TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as server:
         front = Api(upstream=f"http://127.0.0.1:{server.getsockname()[1]}")
@@ -522,7 +522,7 @@ def secure(tmp_path_factory):
         yield address(server, "https"), file
 
 
-def test_a_certificate_that_is_not_trusted_is_a_502_that_says_what_to_do(secure):
+def test_an_untrusted_certificate_is_a_502_with_advice(secure):
     answer = asked(Api(upstream=secure[0]), "GET", "/v1/x")
     assert is_bad_gateway(
         answer, "certificate verify failed.*; --upstream-ca trusts its certificate, --upstream-insecure any$"
@@ -542,7 +542,7 @@ def test_any_certificate_can_be_trusted(secure):
 
 
 @pytest.mark.served
-def test_a_circle_of_mocks_is_reported_and_ends():
+def test_a_loop_of_mocks_is_reported_and_ends():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -564,7 +564,7 @@ def test_a_server_is_not_its_own_upstream(url):
     check_upstream("http://central.example.com:9000", "127.0.0.1", 9000)
 
 
-def test_it_is_reported_at_startup():
+def test_a_server_as_its_own_upstream_is_reported_at_startup():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -573,7 +573,7 @@ def test_it_is_reported_at_startup():
     assert "is this server itself" in result.output
 
 
-def test_trust_without_anyone_to_trust_is_one_clear_line(tmp_path):
+def test_invalid_tls_options_of_the_upstream_are_one_clear_line(tmp_path):
     result = CliRunner().invoke(main, ["serve", "--upstream-insecure"])
     assert result.exit_code == 2
     assert "give its URL" in result.output.splitlines()[-1]
@@ -604,7 +604,7 @@ def test_an_invalid_address_is_one_clear_line(url, text):
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "+2", "2 3"])
-def test_an_invalid_length_is_not_passed_back(front, length):
+def test_an_invalid_length_is_not_returned(front, length):
     raw = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{{}}"
     answer = asked(front, "GET", f"/v1/raw?{quote(raw)}")
     assert (answer.status, answer.body) == (200, b"{}")

@@ -1,4 +1,4 @@
-"""What create, update and test ask of every integration, whatever its type."""
+"""Common validation of create, update and test, for every type."""
 
 import re
 from unittest.mock import patch
@@ -68,13 +68,13 @@ def test_an_integration_may_keep_its_own_name(api):
     assert api.test(docker()).rule == "name-unique"
 
 
-def test_a_test_has_an_empty_config_refused(api):
+def test_a_test_with_an_empty_config_is_refused(api):
     for body in ({}, {"config": None}, {"updatePassword": True}):
         answer = api.ask("POST", "/test/updated", body)
         assert (answer.status, answer.message) == (400, "empty integration: invalid arguments")
 
 
-def test_an_integration_without_a_type_is_refused_where_its_client_is_made(api):
+def test_an_integration_without_a_type_is_refused_when_its_client_is_built(api):
     answer = api.create(docker(type=""))
     assert (answer.status, answer.rule) == (500, "type-defined")
     assert answer.message == "Validation error: Source type must be defined"
@@ -102,7 +102,7 @@ def test_validation_comes_before_existence_and_reconciliation(api):
         ("metadata.google.internal", False, "metadata"),
     ],
 )
-def test_a_host_that_central_refuses_is_of_a_kind(host, wide, kind):
+def test_forbidden_hosts_have_a_kind(host, wide, kind):
     assert gourl.forbidden_host(host, wide=wide) == kind
 
 
@@ -152,7 +152,7 @@ def problem(api: Api, member: str, field: str, endpoint: str) -> str:
 
 
 @pytest.mark.parametrize(("member", "field"), CHECKED, ids=map(".".join, CHECKED))
-def test_every_checked_endpoint_is_refused_where_it_leads_home(api, member, field):
+def test_every_checked_endpoint_refuses_loopback_hosts(api, member, field):
     assert {endpoint: problem(api, member, field, endpoint) for endpoint in REFUSED} == REFUSED
     for endpoint in UNPARSABLE:
         assert problem(api, member, field, endpoint).startswith("invalid endpoint: parse ")
@@ -209,7 +209,7 @@ def parsed(url):
 
 
 @given(st.from_regex(r"http://[A-Za-z0-9.:/_%@?#\[\]\n-]{0,16}", fullmatch=True))
-def test_a_plain_url_has_the_host_that_parsing_it_finds(url):
+def test_the_fast_path_for_plain_urls_agrees_with_the_parser(url):
     with patch.object(gourl, "_PLAIN_URL", re.compile("(?!)")):
         whole = parsed(url)
     assert parsed(url) == whole
@@ -221,12 +221,12 @@ def test_only_the_first_segment_of_a_path_may_have_no_colon():
     assert parsed("1:b/c") == ('"1:b/c"', "first path segment in URL cannot contain colon")
 
 
-def test_what_follows_an_escape_of_a_host_is_looked_at_too():
+def test_characters_after_an_escape_in_a_host_are_checked():
     assert parsed("http://%C3%A9x") == "éx"
     assert parsed("http://%C3 x") == ('"http://%C3 x"', 'invalid character " " in host name')
 
 
-# Go's own words for each text (`netip.ParseAddr`).
+# Go's error for each text (`netip.ParseAddr`).
 ADDRESSES = {
     **dict.fromkeys(["0.0.0.0", "10.0.0.9", "100.20.3.0", "255.255.255.255", "::", "::1", "1::", "fe80::1%eth0"]),
     **dict.fromkeys(["1:2:3:4:5:6:7:8", "::2:3:4:5:6:7:8", "::1.2.3.4", "1:2:3:4:5:6:1.2.3.4"]),
@@ -260,5 +260,5 @@ ADDRESSES = {
 }
 
 
-def test_a_text_is_an_address_or_refused_in_the_words_of_go():
+def test_an_invalid_address_is_refused_with_go_s_text():
     assert {text: goaddr.error(text.encode()) for text in ADDRESSES} == ADDRESSES

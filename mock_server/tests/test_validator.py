@@ -1,4 +1,4 @@
-"""The two validators: what the compiled one accepts the explaining one accepts, and no verdict shows a value."""
+"""The two validators: openapi-core accepts what the compiled one accepts, and no violation shows a value."""
 
 import copy
 import json
@@ -43,8 +43,8 @@ def explained(
 
 
 def test_a_name_of_protobuf_is_reported_with_that_of_the_contract():
-    told = [str(each) for each in explained(docker(skip_test_integration=True, made_up=1))]
-    assert told == [
+    violations = [str(each) for each in explained(docker(skip_test_integration=True, made_up=1))]
+    assert violations == [
         "$.made_up: is not a field of the contract",
         "$.skip_test_integration: is not a field of the contract; the contract calls it skipTestIntegration",
     ]
@@ -66,7 +66,7 @@ PLACES = [tuple(field.name for field in path) for path in fields(CONTRACT.integr
 
 @st.composite
 def nearly_right(draw: st.DrawFn) -> Any:
-    """An integration with up to three places changed: odd values, fields left out, fields made up."""
+    """An integration with up to three changes: odd values, missing fields, invented fields."""
     value = draw(integrations)
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.sampled_from([*PLACES, ("made_up",), ("docker", "made_up")]))
@@ -90,27 +90,27 @@ def test_an_error_that_is_not_of_a_schema_is_named_without_its_text():
 @pytest.mark.heavy
 @more_examples(5)
 @given(nearly_right())
-def test_what_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
+def test_openapi_core_accepts_what_the_compiled_validator_accepts(value):
     if validators.shared().accepts("StorageImageIntegration", value):
         assert explained(value) == []
 
 
 @more_examples(2)
 @given(updates)
-def test_what_the_contract_promises_is_accepted_by_both(value):
+def test_both_validators_accept_conforming_integrations(value):
     assert validators.shared().accepts("V1UpdateImageIntegrationRequest", value)
     assert explained(value, PATCH) == []
 
 
 @more_examples(2)
 @given(nearly_right())
-def test_an_answer_that_the_compiled_validator_accepts_the_explaining_one_accepts_too(value):
+def test_openapi_core_accepts_answers_that_the_compiled_validator_accepts(value):
     if validators.shared().accepts("StorageImageIntegration", value, answer=True):
         assert validators.shared().answer_violations(GET, GET.path, 200, json.dumps(value).encode()) == []
 
 
-def test_a_validator_that_says_yes_to_everything_is_noticed():
-    """The property above can fail: here one validator reads a laxer document than the other."""
+def test_a_too_lax_validator_is_detected():
+    """The property above can fail: here one validator has a laxer document."""
     lax = copy.deepcopy(dict(CONTRACT.source))
     lax["components"]["schemas"]["StorageDockerConfig"]["additionalProperties"] = True
     value = docker(docker={"made_up": 1})
@@ -118,7 +118,7 @@ def test_a_validator_that_says_yes_to_everything_is_noticed():
     assert explained(value) != []
 
 
-def test_an_answer_may_hold_a_category_without_a_name_and_a_request_may_not():
+def test_only_answers_may_have_a_category_without_a_name():
     value = docker(categories=["REGISTRY", 7])
     assert validators.shared().accepts("StorageImageIntegration", value, answer=True)
     assert not validators.shared().accepts("StorageImageIntegration", value)
@@ -213,7 +213,7 @@ def test_no_violation_shows_a_value(place):
     assert "90210317" not in str(found)
 
 
-def test_the_explaining_validator_hears_of_a_request_only_when_the_compiled_one_does_not_accept(monkeypatch):
+def test_openapi_core_gets_only_requests_that_the_compiled_validator_does_not_accept(monkeypatch):
     api = Api()
     asked: list[Any] = []
     monkeypatch.setattr(api.central.validator, "request_violations", lambda *values: asked.append(values) or [])
@@ -228,11 +228,11 @@ def broken_masking(monkeypatch):
     monkeypatch.setattr(rendering, "credentials_masked", lambda _message, _integration: {"id": 5})
 
 
-def test_a_broken_answer_of_ours_is_raised_in_tests(broken_masking):
+def test_an_invalid_answer_is_raised_in_tests(broken_masking):
     with pytest.raises(AnswerContractError, match="breaks the contract"):
         Api(fatal_answers=True)
 
 
-def test_a_broken_answer_of_ours_is_logged_otherwise(broken_masking, caplog):
+def test_an_invalid_answer_is_logged_outside_of_tests(broken_masking, caplog):
     assert Api(fatal_answers=False).create(docker()).status == 200
     assert "breaks the contract" in caplog.text

@@ -1,4 +1,4 @@
-"""What a release of Central has that another has not."""
+"""Differences between releases of Central."""
 
 import re
 
@@ -15,11 +15,11 @@ RELEASES = contracts.load().releases.lines
 
 
 def since(first: str) -> dict[str, bool]:
-    """Return for each release whether it is `first` or came later."""
+    """Return for each release whether it is `first` or later."""
     return {release: RELEASES.index(release) >= RELEASES.index(first) for release in RELEASES}
 
 
-def test_rules_without_releases_hold_in_every_one(contract):
+def test_rules_without_releases_apply_in_every_release(contract):
     views = {release: contract.at(release).rules for release in RELEASES}
     with_releases = {
         id: {release: id in rules for release, rules in views.items()}
@@ -40,7 +40,7 @@ def test_a_message_that_may_be_null_loses_the_fields_of_later_releases():
     assert values.of_schema("A", {"b": None}) == {"b": None}
 
 
-def test_texts_differ_by_release_where_the_document_says_so(contract):
+def test_texts_differ_by_release(contract):
     texts = {
         id: {each.rules[id].message for each in contract.every_release if id in each.rules} for id in contract.history
     }
@@ -49,7 +49,7 @@ def test_texts_differ_by_release_where_the_document_says_so(contract):
     assert "database-error" in written
 
 
-def test_a_database_reads_the_name_before_it_misses_the_id():
+def test_the_database_parses_the_name_before_it_requires_the_id():
     answer = Api(central_version="4.10").put("", docker(name="a\0b"))
     text = 'invalid byte sequence for encoding "UTF8": 0x00 (SQLSTATE 22021)'
     assert (answer.json["code"], answer.rule) == (13, "database-error")
@@ -75,7 +75,7 @@ def test_older_releases_ignore_what_follows_a_number_in_quotes(version, number, 
 
 
 @pytest.mark.parametrize(("version", "refused"), since("5.0").items())
-def test_type_google_is_created_before_5_0(version, refused):
+def test_type_google_can_be_created_before_5_0(version, refused):
     assert Api(central_version=version).create(example("google")).status == (400 if refused else 200)
 
 
@@ -98,7 +98,7 @@ def test_the_managed_service_refuses_the_iam_role_since_4_10(version, refused):
 
 
 @pytest.mark.parametrize(("version", "hidden"), since("4.11").items())
-def test_the_words_of_the_database_are_hidden_since_4_11(version, hidden):
+def test_errors_of_the_database_are_hidden_since_4_11(version, hidden):
     answer = Api(central_version=version).put("", docker())
     assert (answer.status, answer.message) == (500, "Database operation failed" if hidden else RAW)
 
@@ -111,23 +111,23 @@ def test_the_words_of_the_database_are_hidden_since_4_11(version, hidden):
         *(("4.11.0", "/v2/"), ("4.11.1", "/v2/_catalog"), ("4.11", "/v2/_catalog"), ("5.0", "/v2/_catalog")),
     ],
 )
-def test_artifactory_is_asked_for_its_catalog_since_a_patch_of_each_minor(version, path):
+def test_artifactory_s_catalog_is_requested_since_a_patch_of_each_minor(version, path):
     sent = example("artifactory", docker={"endpoint": "r.invalid"})
     assert f'Get "https://r.invalid{path}": ' in Api(central_version=version).test(sent).message
 
 
 @pytest.mark.parametrize(
-    ("version", "told"), [("4.8", "4.8.11"), ("4.11", "4.11.2"), ("4.11.0", "4.11.0"), ("5.0", "5.0.0")]
+    ("version", "expected"), [("4.8", "4.8.11"), ("4.11", "4.11.2"), ("4.11.0", "4.11.0"), ("5.0", "5.0.0")]
 )
-def test_a_minor_simulates_and_reports_its_newest_patch(version, told):
-    assert Api(central_version=version).central.contract.release.is_named(told)
+def test_a_minor_simulates_and_reports_its_newest_patch(version, expected):
+    assert Api(central_version=version).central.contract.release.is_named(expected)
 
 
-def test_the_newest_release_is_played_by_default():
+def test_the_newest_release_is_simulated_by_default():
     assert Settings().central_version == RELEASES[-1]
 
 
-def test_every_release_has_a_sound_document(contract):
+def test_every_release_has_a_valid_document(contract):
     for each in contract.every_release:
         text = str(each.document)
         assert each.document["info"]["version"] == str(each.release)
@@ -135,7 +135,7 @@ def test_every_release_has_a_sound_document(contract):
 
 
 @pytest.mark.parametrize(
-    ("release", "told"),
+    ("release", "expected"),
     [
         ("3.74", r"central_version: '3\.74' is not a release of Central; did you mean 4\.8\? known: 4\.8, "),
         ("4.12", r"did you mean 5\.0\?"),
@@ -143,8 +143,8 @@ def test_every_release_has_a_sound_document(contract):
         ("newest", r"'newest' is not a release of Central; known: "),
     ],
 )
-def test_an_unknown_release_is_refused_with_a_suggestion(release, told):
-    with pytest.raises(ValueError, match=told):
+def test_an_unknown_release_is_refused_with_a_suggestion(release, expected):
+    with pytest.raises(ValueError, match=expected):
         Settings(central_version=release)
 
 

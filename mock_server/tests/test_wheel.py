@@ -19,7 +19,7 @@ def wheel(tmp_path_factory):
     return next(folder.glob("*.whl"))
 
 
-def test_the_wheel_holds_the_document_and_no_tests(wheel):
+def test_the_wheel_has_the_document_and_no_tests(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "mock_server/openapi.yaml" in names
     assert {

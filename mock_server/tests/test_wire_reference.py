@@ -1,4 +1,4 @@
-"""The Python readings of Go's libraries against recordings of the originals (reference/README.md)."""
+"""The Python versions of Go's libraries, compared with recordings of the originals (reference/README.md)."""
 
 import base64
 import json
@@ -86,7 +86,7 @@ def json_checked(question: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "answer"), [("wire", decoded), ("endpoints", endpoint_checked), ("queries", query_read)]
 )
-def test_every_recorded_answer_is_given_again(name, answer):
+def test_every_recorded_answer_is_repeated(name, answer):
     found = [(question, answer(question)) for question, _ in recorded(name)]
     assert [pair for pair in zip(found, recorded(name), strict=True) if pair[0] != pair[1]] == []
 
@@ -99,8 +99,8 @@ def test_texts_are_quoted_as_recorded(question, expected):
     assert gotext.quote(bytes_of(question)) == expected["ok"]
 
 
-def test_json_is_refused_in_the_recorded_words():
-    """Go also refuses a value of the wrong type for a struct; that is not a question of syntax."""
+def test_invalid_json_has_the_recorded_errors():
+    """Go also refuses values of the wrong type for a struct, but that is not a syntax error."""
     expected = [
         (question, {} if "ok" in output or "cannot unmarshal" in output["error"] else output)
         for question, output in recorded("json")
@@ -108,7 +108,7 @@ def test_json_is_refused_in_the_recorded_words():
     assert [(question, json_checked(question)) for question, _ in expected] == expected
 
 
-def test_google_credentials_are_refused_in_the_recorded_words():
+def test_invalid_google_credentials_have_the_recorded_errors():
     def checked(question: dict[str, Any]) -> dict[str, Any]:
         text = bytes_of(question)
         try:
@@ -126,7 +126,7 @@ def test_google_credentials_are_refused_in_the_recorded_words():
     integrations.map(lambda value: ("StorageImageIntegration", value))
     | updates.map(lambda value: ("V1UpdateImageIntegrationRequest", value))
 )
-def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(pair):
+def test_both_decoders_agree_on_conforming_bodies(pair):
     schema, value = pair
     message = CONTRACT.message(schema)
     assert validators.shared().accepts(schema, value)
@@ -137,7 +137,7 @@ def test_the_fast_reading_and_the_exact_one_agree_on_what_the_contract_promises(
 
 @more_examples(3)
 @given(integrations)
-def test_what_was_written_is_read_again_unchanged(value):
+def test_rendered_messages_decode_to_themselves(value):
     message = CONTRACT.integration
     whole = protojson.complete(message, value)
     assert DECODER.decode(message, protojson.render(whole)) == whole
@@ -145,7 +145,7 @@ def test_what_was_written_is_read_again_unchanged(value):
 
 
 @given(integrations, st.binary(max_size=20))
-def test_what_follows_the_first_value_changes_nothing(value, rest):
+def test_data_after_the_first_value_changes_nothing(value, rest):
     body = protojson.render(value)
     assert DECODER.decode(CONTRACT.integration, body + rest) == DECODER.decode(CONTRACT.integration, body)
 
@@ -170,8 +170,8 @@ FRAGMENTS = st.binary(max_size=4) | st.sampled_from(
 @pytest.mark.heavy
 @more_examples(6)
 @given(st.data(), integrations)
-def test_any_bytes_are_read_as_the_exact_decoder_reads_them_or_refused(data, value):
-    """Bytes are cut out of a good body and others put in; no way of reading fails otherwise."""
+def test_both_decoders_agree_on_any_bytes(data, value):
+    """Some bytes of a valid body are replaced by others."""
     body = protojson.render(value)
     at = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(at, min(len(body), at + 4)))
@@ -192,21 +192,21 @@ def outcome(read: Callable[[], Any]) -> Any:
         return refusal
 
 
-def test_the_first_year_begins_in_any_zone_and_none_before_it():
+def test_the_year_1_starts_in_utc():
     assert timestamps.normalise("0000-12-31T23:30:00-01:00") == "0001-01-01T00:30:00Z"
     assert timestamps.normalise("0001-06-01T00:00:00Z") == "0001-06-01T00:00:00Z"
     with pytest.raises(timestamps.TimestampRangeError, match=r"^0000-12-31T23:30:00Z$"):
         timestamps.normalise("0000-12-31T23:30:00Z")
 
 
-def test_no_year_follows_9999_in_any_zone():
+def test_the_year_9999_ends_in_utc():
     assert timestamps.normalise("9999-12-31T23:30:00+01:00") == "9999-12-31T22:30:00Z"
     with pytest.raises(timestamps.TimestampRangeError, match=r"^9999-12-31T23:30:00-01:00$"):
         timestamps.normalise("9999-12-31T23:30:00-01:00")
 
 
 @pytest.mark.parametrize("character", ["\ud7ff", "\ue000"], ids=ascii)
-def test_what_stands_beside_the_surrogates_is_read(character):
+def test_characters_next_to_the_surrogates_are_read(character):
     create = CONTRACT.operations["PostImageIntegration"]
     sent = json.dumps({"name": character, "type": "", "categories": []}).encode()
     assert DEPLOYED.central.decoding.body(create, sent, "application/json").message["name"] == character

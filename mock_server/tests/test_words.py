@@ -1,4 +1,4 @@
-"""Phrases that cost every reader time stay out of code, messages and docs."""
+"""No code, message or page contains a phrase of docs/words.toml."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def files() -> list[str]:
 
 
 @pytest.mark.parametrize(("phrase", "better"), WORDS["everywhere"].items())
-def test_no_text_has_a_phrase_that_readers_stumble_over(phrase, better):
+def test_no_text_has_a_discouraged_phrase(phrase, better):
     found = [
         f"{name}:{number}: {line.strip()}"
         for name in files()
@@ -32,6 +32,6 @@ def test_no_text_has_a_phrase_that_readers_stumble_over(phrase, better):
 
 
 @pytest.mark.parametrize("phrase", [*WORDS["everywhere"], *WORDS["pages"]])
-def test_a_phrase_is_looked_for_in_words_that_can_match_it(phrase):
+def test_every_phrase_is_a_valid_pattern(phrase):
     assert re.compile(phrase)
     assert not re.search(phrase, "")

@@ -1,4 +1,4 @@
-"""Public clients as they are: what they print at a Central, here the mock or `central-contract proxy` before it.
+"""Unchanged public clients: what they print against the mock, or against `central-contract proxy` in front of it.
 
 `PUBLIC_CLIENTS` names a folder with clones of their repositories, which are not part of this project:
 
@@ -44,7 +44,7 @@ def needs(*repositories: str) -> pytest.MarkDecorator:
 
 @contextmanager
 def judged(url: str, folder: Path, *options: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Put the judging proxy before a Central; give its URL, and its report once it has ended.
+    """Run the judging proxy in front of a Central; yield its URL, and its report once it has ended.
 
     What `audit` makes of the HAR of the proxy is in the report as "audit".
     """
@@ -54,9 +54,9 @@ def judged(url: str, folder: Path, *options: str) -> Iterator[tuple[str, dict[st
     words = [*contract, "proxy", url, "--port", "0", "--insecure", "--har", str(har), "--report-json", str(live)]
     process = subprocess.Popen([*words, *options], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
-        told = re.search(r"Listening on (\S+),", process.stderr.readline())
-        assert told, process.stderr.read()
-        yield told[1], report
+        listening = re.search(r"Listening on (\S+),", process.stderr.readline())
+        assert listening, process.stderr.read()
+        yield listening[1], report
     finally:
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=60)
@@ -83,7 +83,7 @@ def is_judged_alike(report: Mapping[str, Any]) -> bool:
 def central(
     folder: Path, *options: str, proxied: bool, version: str | None = None
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Serve a mock that asks for credentials, behind the proxy or not; give its URL and the proxy's report."""
+    """Serve a mock that requires credentials, with or without the proxy; yield its URL and the proxy's report."""
     release = () if version is None else ("--central-version", version)
     with serve_command("--auth", *QUIET, *options, *release) as (_, banner):
         if not proxied:
@@ -107,7 +107,7 @@ esac
 
 
 class Script(NamedTuple):
-    """A script, what it is run with, and what it says the first and the second time."""
+    """A script, its arguments, and its output at the first and the second run."""
 
     repository: str
     path: str

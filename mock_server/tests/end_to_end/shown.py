@@ -23,7 +23,7 @@ ONCE_OF_A_KIND = tuple(name for name in SCRIPTS if name not in ("installer-nexus
 @click.option("--rounds", default=1, show_default=True, help="Journeys: how often each script runs twice.")
 @click.option("--ansible", "tasks", default=0, metavar="TASKS", help="Tasks of Ansible's acceptance test to run.")
 def main(mutants: tuple[str, ...], rounds: int, tasks: int) -> None:
-    """Let public clients meet each mutant through the proxy, and print what it reveals."""
+    """Run public clients against each mutant through the proxy, and print its findings."""
     for name in mutants:
         options = () if name == HEALTHY else ("--mutant", name)
         with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory):
-    """A folder with copies of the drivers, and with what they need installed."""
+    """A folder with copies of the drivers and their dependencies."""
     folder = tmp_path_factory.mktemp("driver")
     for name in SCRIPTS:
         shutil.copy(HERE / name, folder)
@@ -48,7 +48,7 @@ def driver(tmp_path_factory):
 
 
 def walk(driver, url, out, *words, script="drive.mjs"):
-    """Drive the UI at `url`; give the report of a walk in which every step passed."""
+    """Drive the UI at `url`; return the report if every step passed."""
     command = [NODE, str(driver / script), url, *words, "--out", str(out), "--chromium", CHROMIUM]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False)
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\npictures: {out}"
@@ -91,7 +91,7 @@ def test_the_form_of_a_type_that_is_gone_works_with_an_older_central(driver, tmp
 
 
 def test_only_the_image_integrations_need_to_be_mocked(driver, tmp_path):
-    """The rest of the UI is another server's: here a second mock, whose integrations nobody asks for."""
+    """Another server answers the rest of the UI's requests: here a second mock."""
     with ExitStack() as stack:
         _, there = stack.enter_context(serve_command("--auth", "--ui", UI, *QUIET))
         process, here = stack.enter_context(serve_command("--upstream", url_in(there), env={"MOCK_CENTRAL_UI": ""}))

@@ -109,7 +109,7 @@ class Group:
 
 
 def ask(method: str, target: str, body: Any = None, /, *headers: tuple[str, str], **more: Any) -> Ask:
-    """Make a request; a body that is not bytes goes out as JSON, with its content type unless `headers` has one."""
+    """Make a request; a body that is not bytes is sent as JSON, with its content type unless `headers` has one."""
     if body is not None and not isinstance(body, bytes):
         body = json.dumps(body).encode()
     if body is not None and "content-type" not in {name.lower() for name, _ in headers}:
@@ -122,7 +122,7 @@ def ask(method: str, target: str, body: Any = None, /, *headers: tuple[str, str]
 
 @dataclass
 class Answer:
-    """What came back. `end`: how the connection ended where that is not the usual way."""
+    """An answer. `end`: how the connection ended, if that was unusual."""
 
     status: int | None = None
     headers: list[tuple[str, str]] = field(default_factory=list)
@@ -136,9 +136,9 @@ Send = Callable[[Ask, bytes], Answer]
 
 
 def send(port: int, ask: Ask, sent: bytes) -> Answer:
-    """Send one request over a connection of its own, and read its answer."""
+    """Send one request over a new connection, and read its answer."""
     with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
-        with suppress(BrokenPipeError, ConnectionResetError):  # the server may have had enough
+        with suppress(BrokenPipeError, ConnectionResetError):  # the server may have closed the connection
             connection.sendall(sent)
             if ask.ending == "half":
                 connection.shutdown(socket.SHUT_WR)
@@ -207,7 +207,7 @@ def _read_further(stream: BinaryIO, answer: Answer) -> None:
 
 
 def play(group: Group, send: Send) -> Iterator[Json]:
-    """Send the requests of a group, each when the one before is answered; give what is recorded of them."""
+    """Send the requests of a group one after another; yield the records of their answers."""
     saved: dict[str, str] = {}
     number = 0
     for each in group.asks:
@@ -224,7 +224,7 @@ def play(group: Group, send: Send) -> Iterator[Json]:
 
 
 def play_at(port: int, group: Group) -> Iterator[Json]:
-    """Play a group with the server at a port."""
+    """Send a group to the server at a port."""
     return play(group, partial(send, port))
 
 
@@ -274,7 +274,7 @@ def _record(answer: Answer, ask: Ask, *, shuffled: bool) -> Json:
 
 
 def _in_order(body: bytes) -> bytes:
-    """Sort the integrations of a list, their bytes as they are."""
+    """Sort the integrations of a list without changing their bytes."""
     start = re.match(rb'\s*\{\s*"integrations":\s*\[\s*', body)
     if start is None:
         return body

@@ -43,18 +43,18 @@ _SCANNERS = ("clair", "clairV4", "clairify", "scannerv4")
 
 
 def integration(type: str = "docker", /, **changes: Any) -> Json:
-    """Return an integration whose registry is not asked, some fields changed; None takes a field away."""
+    """Return an integration with a skipped test and some fields changed; None removes a field."""
     categories = ["SCANNER"] if type in _SCANNERS else ["REGISTRY"]
     whole = {"name": f"a {type}", "type": type, "categories": categories, "skipTestIntegration": True}
     return {key: value for key, value in (whole | MEMBERS[type] | changes).items() if value is not None}
 
 
 def configured(type: str, /, **changes: Any) -> Json:
-    """Return an integration with some fields of its config changed; None takes a field away."""
+    """Return an integration with some fields of its config changed; None removes a field."""
     ((member, config),) = MEMBERS[type].items()
     return integration(type, **{member: {key: value for key, value in (config | changes).items() if value is not None}})
 
 
 def tested(sent: Json) -> Json:
-    """Let the registry of an integration be asked."""
+    """Return the integration with its test enabled."""
     return sent | {"skipTestIntegration": False}

@@ -1,4 +1,4 @@
-"""Releases and settings: what differs by them, and some of what does not."""
+"""Requests whose answers depend on the release or the settings."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""What the recorded requests call by its name: a rename in the mock is one edit here."""
+"""Names that the recorded requests use, so that a rename in the mock is one edit."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ _KEYWORDS = {
 
 
 def settings(*, registry_tests: dict[str, str] | None = None, faults: tuple[str, ...] = (), **more: Any) -> Settings:
-    """Make the settings of a group; `registry_tests` are outcomes by host, `faults` are written as options are."""
+    """Return the settings of a group; `registry_tests` are outcomes by host, `faults` are written as options."""
     words: dict[str, Any] = {"seed": SEED, "release": RELEASE, "faults": tuple(map(parse, faults)), **more}
     if registry_tests is not None:
         words["registry_tests"] = tuple(RegistryTestRule(host, outcome) for host, outcome in registry_tests.items())

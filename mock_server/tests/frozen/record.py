@@ -22,7 +22,7 @@ def recorded() -> dict[str, list[Json]]:
 
 
 def record() -> Iterable[Json]:
-    """Play every group."""
+    """Send every group."""
     with granian() as switch:
         for group in GROUPS.values():
             with serving_group(group, switch) as port:

@@ -1,4 +1,4 @@
-"""A refusal of each rule that a request can raise, and what comes of stored credentials."""
+"""A refusal of each rule, and uses of stored credentials."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -205,7 +205,7 @@ def _malformed() -> Iterator[Ask]:
 
 
 def _stored() -> Iterator[Ask]:
-    """A life of one integration of each config member: changed with its credentials masked, tested, deleted."""
+    """Yield the life of an integration of each config member: changed with masked credentials, tested, deleted."""
     for type in ("docker", "quay", "ecr", "artifactregistry", "azure", "ibm", "clairify"):
         ((member, config),) = MEMBERS[type].items()
         masked = {key: MASK if key in CREDENTIALS else value for key, value in config.items()}

@@ -29,7 +29,7 @@ Switch = Callable[[Group], int]
 
 
 class Switchboard:
-    """A WSGI app that answers as the app of one group, until it is switched to another."""
+    """A WSGI app that delegates to the app of the current group."""
 
     def __init__(self) -> None:
         from .requests import GROUPS
@@ -116,7 +116,7 @@ def _switched(port: int, group: Group) -> int:
 
 @contextmanager
 def serving_group(group: Group, switch: Switch) -> Iterator[int]:
-    """Serve a group afresh while the block runs; give the port."""
+    """Serve a group with a fresh app while the block runs; yield the port."""
     if group.server == "granian":
         yield switch(group)
         return

@@ -1,4 +1,4 @@
-"""Requests of odd shapes: paths, methods, content types, bodies, encodings and what is no HTTP."""
+"""Unusual requests: paths, methods, content types, bodies, encodings, and invalid HTTP."""
 
 import gzip
 import json
