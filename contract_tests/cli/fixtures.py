@@ -5,11 +5,10 @@ from __future__ import annotations
 import difflib
 import gc
 import json
-import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -460,26 +459,10 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
 def _write_text(text: str, output: Path | None) -> None:
     """Write to a file or to standard output."""
     if output is None:
-        _print(text)
-    else:
-        _write_files({output.name: text}, output.parent)
-
-
-def _print(text: str) -> None:
-    """Write to standard output.
-
-    Raises:
-        HarnessError: standard output cannot be written, for example because its disk is full.
-    """
-    try:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that no flush at exit fails again
-        raise HarnessError(f"cannot write standard output: {error.strerror}") from None
+    else:
+        _write_files({output.name: text}, output.parent)
 
 
 def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:

@@ -37,6 +37,7 @@ from contract_tests.runner.arguments import (
 from contract_tests.runner.environment import CREDENTIAL_FILES, bearer
 from contract_tests.runner.own_mock import own_mock
 from contract_tests.runner.report import INTERRUPTED, Report
+from mock_server.cli.group import Commands
 from mock_server.cli.release import RELEASE, newest
 from mock_server.contract import tables as contracts
 
@@ -44,11 +45,13 @@ LAST_REPORT = "last-report.json"
 """File in --state-dir for the JSON report of a failed run without `--report-json`, because `replay` needs one."""
 
 
-class _Commands(click.Group):
+class _Commands(Commands):
     """Commands that end with one line and exit status 2 if they cannot proceed, or 130 if interrupted.
 
     Click's own status, 1, would mean that the target failed.
     """
+
+    unable = 2
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
@@ -145,8 +148,10 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
         if report.failures:
             files.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = files.get("json")
-        terminal.summary(report, options)
-        reports.write(report, options, files)
+        try:
+            reports.write(report, options, files)
+        finally:
+            terminal.summary(report, options)
     return report.exit_code
 
 

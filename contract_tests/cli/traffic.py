@@ -71,8 +71,10 @@ class _Judging:
             client_fails=self.client_fails,
         )
         report.target = self.options.url
-        terminal.traffic(report, options)
-        write(report, options, self.files)
+        try:
+            write(report, options, self.files)
+        finally:
+            terminal.traffic(report, options)
         return report.exit_code
 
 

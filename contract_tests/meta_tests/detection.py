@@ -36,7 +36,7 @@ HARNESS, SCHEMATHESIS = "harness", "schemathesis"
 _SECONDS = 60
 """Time limit of schemathesis for one mutant."""
 
-MOST_TOLD = 3
+MOST_DETAILED = 3
 """Maximum number of failures that a report should detail for one mutant."""
 
 _SHARES = (50, 90)
@@ -192,19 +192,19 @@ def _within(run: dict[str, Any]) -> list[str]:
 
 def _first(run: dict[str, Any]) -> list[str]:
     known = all_mutants()
-    told = {name: each["told"] for name, each in run.items() if each.get("told") and name in known}
-    right = sum(each[0] == known[name].check for name, each in told.items())
-    counts = sorted(len(each) for each in told.values()) or [0]
-    share = f"{right} of {len(told)} ({100 * right / len(told):.1f} %)" if told else ""
+    detailed = {name: each["detailed"] for name, each in run.items() if each.get("detailed") and name in known}
+    right = sum(each[0] == known[name].check for name, each in detailed.items())
+    counts = sorted(len(each) for each in detailed.values()) or [0]
+    share = f"{right} of {len(detailed)} ({100 * right / len(detailed):.1f} %)" if detailed else ""
     return [share, str(counts[len(counts) // 2]), str(counts[-1])]
 
 
 def wrong_first(run: dict[str, Any]) -> Iterable[str]:
     """List each mutant whose first failure is another check's, or that has more than three failures in detail."""
     for name, mutant in all_mutants().items():
-        told = run.get(name, {}).get("told", ())
-        if told and (told[0] != mutant.check or len(told) > MOST_TOLD):
-            yield f"{name}: wanted {mutant.check}, told {', '.join(told)}"
+        detailed = run.get(name, {}).get("detailed", ())
+        if detailed and (detailed[0] != mutant.check or len(detailed) > MOST_DETAILED):
+            yield f"{name}: wanted {mutant.check}, detailed {', '.join(detailed)}"
 
 
 def _share(seen: list[dict[str, Any]]) -> str:

@@ -53,13 +53,13 @@ class Verdict:
     """Seconds until then."""
     errors: tuple[str, ...] = ()
     """Checks that ended in an error of the harness."""
-    told: tuple[str, ...] = ()
+    detailed: tuple[str, ...] = ()
     """Checks whose failures a report details, in its order."""
 
     @property
     def first(self) -> str:
         """The check that a report names first, or "" if the run passed."""
-        return self.told[0] if self.told else ""
+        return self.detailed[0] if self.detailed else ""
 
     @property
     def found(self) -> bool:

@@ -445,3 +445,33 @@ def test_help_of_each_option_names_its_variable() -> None:
     assert {variable for _, variable in shown} == {*VARIABLES}
     for option, variable in shown:
         assert variable == f"CENTRAL{option.removeprefix('-').replace('-file', '').replace('-', '_').upper()}"
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize(
+    ("module", "words", "status"),
+    [
+        ("mock_server", ["rules"], 1),
+        ("mock_server", ["serve", "--help"], 1),
+        ("contract_tests", ["list"], 2),
+        ("contract_tests", ["fixtures", "--name", "type/quay/read"], 2),
+    ],
+)
+def test_full_disk_of_standard_output_is_one_line(module: str, words: list[str], status: int) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", module, *words]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == status
+    assert done.stderr == "Error: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.heavy
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_full_disk_of_standard_output_loses_no_report(tmp_path: Path) -> None:
+    file = tmp_path / "report.json"
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "contract_tests", "check", "--only", "create", "--report-json", str(file)]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert json.loads(file.read_text("utf-8"))["verdict"] == "passed"

@@ -3,7 +3,7 @@
 import pytest
 
 from contract_tests.checks.registry import all_checks
-from contract_tests.meta_tests.detection import MOST_TOLD
+from contract_tests.meta_tests.detection import MOST_DETAILED
 from contract_tests.meta_tests.mutant_runs import hurried, verdict_on
 from mock_server.mutants import all_mutants, find
 from mock_server.tests.sampling import one_in
@@ -37,7 +37,7 @@ FIRST = {
 def test_base_fault_is_reported_first_by_its_own_check(name: str, check: str) -> None:
     verdict = verdict_on(find(name), profile="quick", seed=1)
     assert verdict.first == check, verdict
-    assert len(verdict.told) <= MOST_TOLD, verdict
+    assert len(verdict.detailed) <= MOST_DETAILED, verdict
 
 
 @pytest.mark.heavy
@@ -48,7 +48,7 @@ def test_first_failure_of_a_mutant_is_from_its_check(name: str) -> None:
     with hurried(mutant) as options:
         verdict = verdict_on(mutant, profile="quick", seed=1, **options)
     assert verdict.first in (mutant.check, ""), verdict
-    assert len(verdict.told) <= MOST_TOLD, verdict
+    assert len(verdict.detailed) <= MOST_DETAILED, verdict
 
 
 def test_prerequisites_run_first() -> None:

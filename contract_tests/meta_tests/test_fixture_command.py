@@ -3,8 +3,6 @@
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -210,17 +208,6 @@ def test_short_names_are_unique() -> None:
 def test_an_error_names_a_full_device() -> None:
     with pytest.raises(HarnessError, match="cannot write /dev/full: No space left"):
         write_files({"full": "text"}, Path("/dev"))
-
-
-@pytest.mark.heavy
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_is_one_line_and_no_traceback() -> None:
-    command = [sys.executable, "-m", "contract_tests", "fixtures", "--name", "type/quay/read"]
-    for more in ([], ["--list"]):
-        with Path("/dev/full").open("wb") as full:
-            done = subprocess.run([*command, *more], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-        assert done.returncode == 2
-        assert done.stderr.splitlines() == ["Error: cannot write standard output: No space left on device"]
 
 
 def test_files_are_written_atomically(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def test_incomplete_report_is_refused(tmp_path: Path, gone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "wrong", "told"),
+    ("key", "wrong", "message"),
     [
         ("target", 5, "target is 5"),
         ("seed", "x", "seed is 'x'"),
@@ -64,13 +64,13 @@ def test_incomplete_report_is_refused(tmp_path: Path, gone: str) -> None:
         ("profile", "traffic", "no run with the profile 'traffic' can be repeated"),
     ],
 )
-def test_report_with_a_wrong_value_is_refused(tmp_path: Path, key: str, wrong: object, told: str) -> None:
+def test_report_with_a_wrong_value_is_refused(tmp_path: Path, key: str, wrong: object, message: str) -> None:
     value = written()
     value["results"][0]["profile"] = ""
     (value if key in value else value["options"])[key] = wrong
     (tmp_path / "report.json").write_text(json.dumps(value))
     done = run("replay", str(tmp_path / "report.json"), "create")
-    assert (done.exit_code, told in done.output) == (2, True), done.output
+    assert (done.exit_code, message in done.output) == (2, True), done.output
 
 
 def test_permission_to_damage_a_target_is_not_one_for_another(tmp_path: Path) -> None:

@@ -913,9 +913,9 @@ def test_operation_without_a_judge_is_undecidable_and_may_change_the_store() -> 
     more = SimpleNamespace(operations={**CONTRACT.operations, refresh.id: refresh})
     story.judge.record.routes = Routes(cast("Contract", more))
     assert story.broken() == set()
-    told = {rule for operation, rule, _ in story.judge.record.tally if operation == refresh.id}
-    assert "effect" in told
-    assert "test" not in told
+    judged = {rule for operation, rule, _ in story.judge.record.tally if operation == refresh.id}
+    assert "effect" in judged
+    assert "test" not in judged
 
 
 def test_redacted_copy_does_not_replace_the_recording(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from mock_server.cli import startup
+from mock_server.cli.group import Commands
 from mock_server.cli.options import ENVIRONMENT, OPTIONS, READABLE, WRITABLE, Serve, settings_of, token_in
 from mock_server.cli.release import RELEASE
 from mock_server.cli.report import report
@@ -22,6 +23,7 @@ from mock_server.state import scenarios
 
 
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
 Examples:

@@ -328,7 +328,7 @@ def _preferred() -> Iterator[Ask]:
         yield ask("GET", target, None, ("Prefer", "fault=empty"))
     yield ask("GET", f"{C}/{KNOWN}", None, ("Prefer", "fault=garbage"), masks=("body",))
     yield ask("POST", C, integration(), ("Prefer", "code=503"), note="refused, so not stored")
-    yield ask("POST", C, integration(), ("Prefer", "fault=empty"), note="stored, but not told")
+    yield ask("POST", C, integration(), ("Prefer", "fault=empty"), note="stored, but not answered")
     yield ask("POST", C, integration())
     yield ask("POST", C, b"{", ("Prefer", "code=429"))
     yield ask("HEAD", C, None, ("Prefer", "code=503"))
