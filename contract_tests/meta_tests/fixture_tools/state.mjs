@@ -7,7 +7,7 @@ if (!at) setupServer(...central()).listen({ onUnhandledRequest: "error" });
 const ids = new Set();
 
 async function ask(method, path, body) {
-  const options = { method, ...(body && { body: typeof body === "string" ? body : JSON.stringify(body), headers: { "Content-Type": "application/json" } }) };
+  const options = { method, ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body), headers: { "Content-Type": "application/json" } }) };
   const answer = await fetch(`${at ?? "http://central.example.com"}/v1/imageintegrations${path}`, options);
   const value = await answer.json();
   if (method === "POST" && value.id) ids.add(value.id);
@@ -49,6 +49,7 @@ for (const [name, { type, exchanges: [{ request: { body } }] }] of Object.entrie
     await ask("PATCH", `/${id}`, { config: sent, updatePassword: true });
     await ask("PUT", `/${id}`, { ...sent, name: "" });
     await ask("PUT", `/${id}`, { ...sent, categories: [] });
+    await ask("POST", "", { ...sent, categories: [] }); // the name is taken, too
     await ask("PUT", `/${id}`, { ...sent, name: `${type} "renamed"` });
     await ask("POST", "", { ...sent, name: `${type} "renamed"` });
     await ask("GET", "");
@@ -60,7 +61,7 @@ for (const [name, { type, exchanges: [{ request: { body } }] }] of Object.entrie
 }
 await ask("GET", "?cluster=any");
 for (const [method, path] of [["POST", ""], ["POST", "/test"], ["POST", "/test/updated"], ["PUT", "/x"], ["PATCH", "/x"]]) {
-  await ask(method, path, "{");
+  for (const body of ["", "{}", "{", { config: null }, { name: "{name}" }]) await ask(method, path, body);
   for (const body of ["null", "[]", "5", "{'a': 1}"]) {
     const options = { method, body, headers: { "Content-Type": "application/json" } };
     const { status } = await fetch(`${at ?? "http://central.example.com"}/v1/imageintegrations${path}`, options);
