@@ -116,9 +116,10 @@ def audit(file: Path, *, redact: Path | None, **chosen: Any) -> None:
             if writer is not None:
                 writer.origin = origin
             judge.judge((each for each in conversation if judge.concerns(each.target)), writer.add if writer else None)
-    if not judge.judged:
-        click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
-    sys.exit(judging.conclude(judge, recording.origin))
+        if not judge.judged:
+            click.echo(f"{file}: contains no request whose path begins with {COLLECTION}", err=True)
+        status = judging.conclude(judge, recording.origin)  # before the end of --redact, which may fail
+    sys.exit(status)
 
 
 @click.command(
@@ -207,7 +208,8 @@ def proxy(
             raise HarnessError(f"some exchanges were not judged or not kept: {thread.error}")
         if writer is not None:
             writer.version = judge.version
-    sys.exit(judging.conclude(judge, url))
+        status = judging.conclude(judge, url)  # before the end of --har, which may fail
+    sys.exit(status)
 
 
 def _announce(own_url: str, url: str) -> None:
