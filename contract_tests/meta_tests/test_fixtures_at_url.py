@@ -13,7 +13,7 @@ from contract_tests.engine.options import Options
 from contract_tests.fixtures.formats import jsonl
 from contract_tests.fixtures.generate import Wish, generate
 from contract_tests.fixtures.servers import Shared
-from contract_tests.meta_tests.lying_targets import Asked, Target, answering, honest
+from contract_tests.meta_tests.lying_targets import Asked, Lie, Target, answering, honest
 from contract_tests.runner.leftovers import clean_leftovers
 from mock_server.contract import tables as contracts
 from mock_server.serving.server import serving
@@ -63,9 +63,17 @@ def test_nothing_is_sent_to_another_machine_without_permission(monkeypatch: pyte
     assert "--allow-writes lets fixtures write to it" in result.output
 
 
+def shows_nothing_of_others(target: Target, asked: Asked, answer: wsgi.Answer) -> wsgi.Answer:
+    """Leave integrations of others out of the list, as before they are created, and answer 503 to reads of them."""
+    if asked.method == "GET" and asked.id in target.of_others:
+        return answer._replace(status=503)
+    return answer._replace(body=b'{"integrations": []}') if asked.path == COLLECTION and not asked.is_create else answer
+
+
+@pytest.mark.parametrize("lie", [honest, shows_nothing_of_others])
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
-def test_replayed_lines_write_to_no_integration_of_others(method: str, tmp_path: Path) -> None:
-    target = Target(honest, user=False)
+def test_replayed_lines_write_to_no_integration_of_others(method: str, lie: Lie, tmp_path: Path) -> None:
+    target = Target(lie, user=False)
     line = jsonl.line(next(generate(Wish(names=("delete-missing/*",)))))
     line["steps"][-1]["request"] = f"{method} {COLLECTION}/{target.first[0]}"
     (tmp_path / "lines.jsonl").write_text(json.dumps(line))
