@@ -152,6 +152,20 @@ def test_a_full_integration_sets_every_field_that_can_be_combined(type: str) -> 
     assert {field.name for field in message.fields} - set(body[member]) <= {"authorizationData"}
 
 
+@pytest.mark.parametrize(
+    ("type", "asked"),
+    [("quay", "if the registry answers"), ("clair", "if the scanner answers"), ("scannerv4", "asks no scanner")],
+)
+def test_the_explanation_of_a_test_says_who_is_asked(type: str, asked: str) -> None:
+    made = generate(Wish(names=(f"type/{type}/test", f"type/{type}/test-keep", f"type/{type}/test-give")))
+    assert [asked in each.why for each in made] == [True] * 3
+
+
+def test_a_long_name_is_not_said_to_be_without_limit() -> None:
+    [made] = generate(Wish(names=("field/name/long",)))
+    assert made.why == "`name` has 255 characters, which is not too long."  # its index has a limit: test_database.py
+
+
 def test_fields_with_drawn_values_exist() -> None:
     def names(message: Message) -> Iterator[str]:
         for field in message.fields:

@@ -183,6 +183,7 @@ def test_central_fixture_is_found_by_name(tmp_path: Path) -> None:
     assert "Central 5.0 has no fixture 'endpoint-taken/ipv6-1'" in done.stdout
     assert "central_version='4.11'" in done.stdout
     assert "'3.74' is not a release of Central" in done.stdout
+    assert "another exception occurred" not in done.stdout
     assert "there is no fixture 'quay/minimal-registr'" in done.stdout
     assert "did you mean quay/minimal-registry" in done.stdout
 

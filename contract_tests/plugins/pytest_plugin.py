@@ -187,7 +187,7 @@ def central_fixture() -> Callable[..., Recorded]:
             wish = Wish() if central_version is None else Wish(version=central_version)
             contracts.load().at(wish.version)
         except ValueError as error:
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
         case = named(name)
         if case is None:
             close = similar(name)

@@ -4,11 +4,12 @@ import { central, fixtures as played, handlers } from "./handlers.mjs";
 
 const quay: Sent<ImageIntegration> = integrations["quay/minimal-registry"];
 const iam: Sent<ImageIntegration> = integrations["ecr/iam"];
+const region: string | undefined = integrations["ecr/iam"].ecr?.region;
 const masked: string = answers.quay.quay.oauthToken;
 const told: string = errors["name-unique"].message;
 const status: number = statuses["name-unique"];
 const last: unknown = fixtures["conversation/life-quay"].exchanges.at(-1)?.answer.body;
-export const used = [quay, iam, masked, told, status, last, played["list/fresh"].why];
+export const used = [quay, iam, region, masked, told, status, last, played["list/fresh"].why];
 export const all = [...handlers("list/fresh", "name-unique/create"), ...central({ integrations: [answers.ecr] })];
 
 export function endpoint(each: ImageIntegration): string {
@@ -52,6 +53,8 @@ export const inTheUi = (each: KnownToUi): UiWithSettings | UiBare => each;
 
 // @ts-expect-error: there is no such type
 export const misspelled = answers.quai;
+// @ts-expect-error: tests share the answers
+answers.quay = { ...answers.quay, name: "a" };
 // @ts-expect-error: there is no such rule
 export const ruleMisspelled = errors["name-uniqe"];
 // @ts-expect-error: there is no such fixture
