@@ -135,6 +135,17 @@ def test_the_script_detects_a_mutant(tmp_path: Path) -> None:
         assert "name-unique/create: POST" in curl(broken.url, of_one_rule("curl", tmp_path), expected=1)
 
 
+def test_the_script_takes_a_url_that_ends_with_a_slash(tmp_path: Path) -> None:
+    stub = tmp_path / "curl"
+    stub.write_text(f'#!/bin/bash\necho "${{@: -1}}" >> {tmp_path}/urls\n', "utf-8")
+    stub.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    words = ("bash", str(of_one_rule("curl", tmp_path)), "http://central.example.com/")
+    subprocess.run(words, env=environment, capture_output=True, timeout=120, check=False)
+    urls = set((tmp_path / "urls").read_text("utf-8").split())
+    assert {f"http://central.example.com{path}" for path in ("/__admin/reset", "/v1/imageintegrations")} <= urls
+
+
 def of_shipped_har() -> dict[str, list[dict[str, Any]]]:
     """Return the entries of each fixture."""
     found: dict[str, list[dict[str, Any]]] = {}
