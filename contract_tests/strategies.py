@@ -162,7 +162,7 @@ def configs(
     `version`: the release that has its fields (default: the newest).
     """
     contract = _at(version)
-    _check_known("types", [type], contract.types)
+    _check_known("type", [type], contract.types)
     known = contract.types[type]
     _check_strategies(secrets=secrets)
     _check_known("categories", categories or (), known.categories)
@@ -432,7 +432,7 @@ def broken(
         ValueError: no single integration breaks the rule, the release does not have it, or this module does not know
             how.
     """
-    _check_known("rules", [rule], contracts.load().history)
+    _check_known("rule", [rule], contracts.load().history)
     if rule not in BREAKABLE:
         raise ValueError(
             f"no integration breaks {rule!r} by itself; `breaking` draws requests that do, "
@@ -562,7 +562,7 @@ def breaking(draw: st.DrawFn, rule: str, *, version: str | None = None) -> tuple
     Raises:
         ValueError: the rule is unknown, not part of the release, or refuses nothing.
     """
-    _check_known("rules", [rule], contracts.load().history)
+    _check_known("rule", [rule], contracts.load().history)
     contract = _at(version)
     if rule not in contract.rules:
         raise ValueError(f"Central {contract.release} does not have the rule {rule!r}")

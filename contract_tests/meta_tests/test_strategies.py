@@ -187,7 +187,7 @@ def test_no_request_makes_central_fail(drawn: tuple[str, str, Any]) -> None:
         (lambda: strategies.integrations(types=[]), "types is empty"),
         (lambda: strategies.realistic(types=["nosuch"]), "there is no 'nosuch'"),
         (lambda: strategies.realistic(form="big"), "form='big' is neither 'minimal' nor 'full'"),
-        (lambda: strategies.configs("nosuch"), "there is no 'nosuch'"),
+        (lambda: strategies.configs("nosuch"), "type: there is no 'nosuch'"),
         (lambda: strategies.broken("name-unique"), "`breaking` draws requests that do"),
         (lambda: strategies.broken("name-requird"), "did you mean 'name-required'?"),
         (lambda: strategies.integrations(names="x"), r"names='x' is not a strategy; pass one, such as st.just\('x'\)"),  # type: ignore[arg-type]

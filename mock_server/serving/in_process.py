@@ -148,6 +148,7 @@ class _Handler(WSGIRequestHandler):
 
     def make_environ(self) -> WSGIEnvironment:
         """Return the WSGI environment, with the bytes of the path and without blanks around the headers, as in Go."""
+        self.path = self.requestline.split()[1]  # Python's server makes one slash of two
         environ = super().make_environ()
         path = self.path if self.path.startswith("/") else urlsplit(self.path).path
         environ["PATH_INFO"] = unquote_to_bytes(re.split("[?#]", path)[0].encode("latin-1")).decode("latin-1")

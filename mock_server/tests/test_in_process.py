@@ -48,6 +48,13 @@ def test_a_connection_stays_open(connection: http.client.HTTPConnection) -> None
     assert connection.sock is before
 
 
+def test_a_doubled_slash_is_redirected(connection: http.client.HTTPConnection) -> None:
+    connection.request("GET", f"/{PATH}?a=b")
+    answer = connection.getresponse()
+    answer.read()
+    assert (answer.status, answer.headers["Location"]) == (307, f"{PATH}?a=b")
+
+
 @pytest.mark.parametrize("fault", ["", "code=503", 'code=503,json="{}"'])
 def test_the_answer_to_a_form_that_overrides_its_method_with_head_has_a_body(
     connection: http.client.HTTPConnection, fault: str
