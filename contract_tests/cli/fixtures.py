@@ -185,6 +185,10 @@ def _check_combination(context: click.Context) -> None:
     for mode in given & ignored.keys():
         if words := ", ".join(option for name, option in option_of.items() if name in ignored[mode]):
             raise click.UsageError(f"{option_of[mode]} cannot be combined with {words}, which it would ignore")
+    of_server = given & {*ACCESS, "allow_writes", "state_dir"}
+    if of_server and not given & {"at", "from_url"}:
+        words = ", ".join(option for name, option in option_of.items() if name in of_server)
+        raise click.UsageError(f"{words}: needs --at URL or --from-url URL")
     if given >= {"replay", "version"} and "at" not in given:
         raise click.UsageError("--replay starts mocks of the releases in DIR; use --central-version only with --at URL")
 

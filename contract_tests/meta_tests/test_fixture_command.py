@@ -75,6 +75,8 @@ def test_a_list_can_be_written_to_a_file(tmp_path: Path) -> None:
         (("--coverage", "x", "-o", "y"), "--coverage cannot be combined with -o"),
         (("--list", "--format", "go"), "--list cannot be combined with --format"),
         (("--from-url", "http://127.0.0.1:9", "--minimal"), "--from-url cannot be combined with --minimal/--full"),
+        (("--insecure",), "--insecure: needs --at URL or --from-url URL"),
+        (("--replay", "x", "--timeout", "5s"), "--timeout: needs --at URL or --from-url URL"),
         (("--coverage", "--format", "go"), "--coverage cannot be combined with --format"),
         (("--from-url", ""), "'' is not a URL"),
         (("--at", ""), "'' is not a URL"),
