@@ -44,7 +44,7 @@ class Validation:
         found = (
             self.endpoint(integration),
             self.category_required(integration),
-            self.ecr_iam_managed(integration),
+            self.ecr_iam_managed(integration) if self.managed else None,
             # Central does not look up an empty name.
             self.name_required(integration) or self.name_unique(integration),
         )
@@ -91,7 +91,7 @@ class Validation:
     def ecr_iam_managed(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go, validateIAMRoleCapability."""
         uses_iam = "ecr" in integration and integration["ecr"]["useIam"]
-        return self.rules.problem("ecr-iam-managed") if self.managed and uses_iam else None
+        return self.rules.problem("ecr-iam-managed") if uses_iam else None
 
     def name_required(self, integration: Integration) -> Problem | None:
         """central/imageintegration/service/service_impl.go."""

@@ -55,7 +55,7 @@ def encode(proceed: Proceed) -> Proceed:
         if size >= GZIP_FROM and _accepts_gzip(request.headers.get("accept-encoding", "")):
             body = gzip.compress(body, compresslevel=1, mtime=0)  # without a time, equal answers are equal bytes
             headers, size = (*headers, ("Content-Encoding", "gzip")), len(body)
-        body = b"" if exchange.is_head else body
+        body = b"" if request.method == "HEAD" and not exchange.is_overridden else body
         return Response(response.status, (*headers, ("Content-Length", str(size))), body)
 
     return answer

@@ -43,7 +43,7 @@ class Exchange:
         started: Start of the request, by `time.perf_counter`.
         is_logged: Whether the access log gets a line.
         is_streamed: Whether the answer is streamed.
-        is_head: Whether the client sent a HEAD, whose answer has no body; a method override is none.
+        is_overridden: Whether a header has replaced the method: the answer to an overridden HEAD has a body.
     """
 
     request: Request
@@ -61,11 +61,7 @@ class Exchange:
     started: float = field(default_factory=time.perf_counter)
     is_logged: bool = True
     is_streamed: bool = False
-    is_head: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Look at the method before a layer changes it."""
-        self.is_head = self.request.method == "HEAD"
+    is_overridden: bool = False
 
 
 Proceed = Callable[[Exchange], Response]

@@ -115,7 +115,9 @@ def shaped(response: Response, fault: Fault, exchange: Exchange) -> Response:
         response = response._replace(status=fault.code, reason="")
     content = _content(exchange, fault)
     if content is not None:
-        response = _with_content(response, *content, is_head=exchange.is_head)
+        response = _with_content(
+            response, *content, is_head=exchange.request.method == "HEAD" and not exchange.is_overridden
+        )
     for name, _ in fault.headers:
         response = response.without_header(name)
     return response._replace(headers=(*response.headers, *fault.headers))

@@ -89,4 +89,5 @@ def override_method(exchange: Exchange) -> None:
         exchange.refusal = exchange.refusal or refusal
     query = "&".join(part for part in (form, request.query) if part)
     exchange.request = request._replace(method=override.upper(), query=query, body=NO_BODY)
+    exchange.is_overridden = True
     exchange.body = b""
