@@ -275,8 +275,8 @@ _SCRIPT = re.compile(r"""<script\b[^>]*\bsrc\s*=\s*["']?([^"'\s>]+)""", re.IGNOR
 _COMMENT = re.compile("<!--.*?-->", re.DOTALL)
 _SOURCE = (".ts", ".tsx", ".jsx", ".mts")
 _HOST = re.compile(r"[\w.:%-]+")
-_PORTS = {"http": 80, "https": 443}
-"""Ports that browsers leave out of an origin."""
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""Port of a URL without one, by scheme; browsers leave it out of an origin."""
 
 
 def _check_build(folder: Path) -> None:
@@ -337,7 +337,7 @@ def _check_origin(origin: str) -> None:
     whole = ""
     if parts is not None and parts.hostname and "@" not in origin and origin.isascii():
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-        port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+        port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
         whole = f"{parts.scheme}://{host}{port}"
     if not whole or whole != origin:
         hint = f"give {whole}" if whole else "give one such as http://localhost:5173, or * for any"

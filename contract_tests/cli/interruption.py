@@ -9,18 +9,18 @@ from contextlib import contextmanager
 
 from contract_tests.engine.failures import Interrupted
 
-_SAME_WISH = 1.0
+_ONE_INTERRUPTION = 1.0
 """Seconds in which further signals count as the first: `timeout` and shells send one to a process and to its group."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
     """Raise `Interrupted` on SIGINT and SIGTERM, which CI services send; a later signal also ends the clean-up."""
-    last = -_SAME_WISH
+    last = -_ONE_INTERRUPTION
 
     def stop(number: int, _frame: object) -> None:
         nonlocal last
-        if time.monotonic() - last >= _SAME_WISH:
+        if time.monotonic() - last >= _ONE_INTERRUPTION:
             last = time.monotonic()
             raise Interrupted(signal.Signals(number).name)
 

@@ -18,8 +18,8 @@ _PATIENCE = 6
 """Unanswered requests after which a run gives up."""
 _CLEAN_UP = 8.0
 """Seconds for the clean-up of a run with a budget."""
-_A_DELETE = 0.5, 5.0
-"""Least and greatest number of seconds by which a deleted integration extends the clean-up: what it took, within."""
+_LEAST_EXTENSION, _MOST_EXTENSION = 0.5, 5.0
+"""Bounds in seconds of the time that each deletion adds to the clean-up."""
 _SLOWEST = 1.0
 """Longest pause in seconds between two requests to a target that limits them."""
 
@@ -157,11 +157,10 @@ class Pace:
         self._unanswered_in_closing += 1
 
     def extend_clean_up(self) -> None:
-        """Extend the time of the clean-up after a DELETE by what it took, so that a slow target is cleaned, too."""
+        """Extend the clean-up by the time that the last DELETE took, so that a slow target is cleaned, too."""
         if self._closing_until is not None:
             now = time.monotonic()
-            least, most = _A_DELETE
-            self._closing_until += min(max(now - self._deleted_at, least), most)
+            self._closing_until += min(max(now - self._deleted_at, _LEAST_EXTENSION), _MOST_EXTENSION)
             self._deleted_at = now
 
 

@@ -29,7 +29,7 @@ def run(*words: str) -> Result:
 
 
 class Watched(Target):
-    """A server that cannot be reset, and that notes what is asked for."""
+    """A server that cannot be reset, and that records the requests."""
 
     def __init__(self) -> None:
         super().__init__(honest, user=False)

@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 MOST = 999_999_999
+"""Greatest accepted number."""
 
 
 def whole(name: str, value: Any) -> int:
-    """Return a whole number: of a text its digits, of JSON also a float such as 5.0.
+    """Return a whole number of at least 0, given as digits, as an int, or as a float such as 5.0.
 
     Raises:
-        ValueError: it is none, or too large.
+        ValueError: the value is not a whole number, or above `MOST`; the message begins with `name`.
     """
     text = f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
     if re.fullmatch("[0-9]+", text) is None:

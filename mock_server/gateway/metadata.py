@@ -42,7 +42,7 @@ def annotate(proceed: Proceed) -> Proceed:
 
 
 def seconds_left(exchange: Exchange) -> float:
-    """Return the seconds until the caller's time-out; without a valid one there are any number."""
+    """Return the seconds until the caller's time-out, which are infinite without a valid one."""
     try:
         seconds = _seconds(exchange.request.headers.get("grpc-timeout") or "0S")
     except Refusal:

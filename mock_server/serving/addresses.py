@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+from mock_server.settings import DEFAULT_PORTS
+
 _EVERY_ADDRESS = ("0.0.0.0", "::", "")  # noqa: S104 (to compare with)
 
 
@@ -94,7 +96,7 @@ def _why_not(address: str, port: int, error: OSError) -> str:
 def check_upstream(url: str, host: str, port: int) -> None:
     """Raise ServeError if the upstream is this server itself."""
     parts = urlsplit(url)
-    there = parts.port or {"http": 80, "https": 443}[parts.scheme]
+    there = parts.port or DEFAULT_PORTS[parts.scheme]
     if there == port and parts.hostname in (host, "localhost", "127.0.0.1", "::1"):
         raise ServeError(f"--upstream {url} is this server itself; give the address of another, or another --port")
 

@@ -120,9 +120,9 @@ class Fault:
         bodies = [name for name in (*_BODIES, "file") if getattr(self, name)]
         if len(bodies) > 1:
             raise FaultError(f"{' and '.join(bodies)}: an answer has only one body; choose one of them")
-        needs_body = bodies or [f"fault={self.fault}"] * (self.fault not in ("", "reset"))
-        if needs_body and code in BODILESS:
-            raise FaultError(f"{needs_body[0]}: an answer with code={code} has no body; leave out one of them")
+        spoiled = "" if self.fault in ("", "reset") else f"fault={self.fault}"
+        if (needs_body := bodies[0] if bodies else spoiled) and code in BODILESS:
+            raise FaultError(f"{needs_body}: an answer with code={code} has no body; leave out one of them")
         if self.json:
             try:
                 json.dumps(json.loads(self.json), allow_nan=False, ensure_ascii=False).encode()

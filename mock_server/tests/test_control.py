@@ -268,7 +268,7 @@ def test_an_invalid_query_is_refused(api, query):
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         ("requests?limit=1.5", "?limit=1.5: is not a whole number"),
         ("requests?limit=1000000000", "?limit=1000000000: is above 999999999"),
@@ -276,9 +276,9 @@ def test_an_invalid_query_is_refused(api, query):
         ("requests/stream?since=1.5", "?since=1.5: is not a whole number"),
     ],
 )
-def test_a_count_is_a_whole_number(api, call, told):
+def test_a_count_is_a_whole_number(api, call, message):
     answer = control(api, "GET", f"/{call}")
-    assert (answer.status, answer.message) == (400, told)
+    assert (answer.status, answer.message) == (400, message)
 
 
 def test_a_whole_number_of_json_may_have_a_fraction_of_zero(api):

@@ -67,7 +67,7 @@ def test_the_answer_to_a_form_that_overrides_its_method_with_head_has_a_body(
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ("/%ff", r'image integration "\xff" not found'),
         ("/\xc3\xa9", 'image integration "é" not found'),
@@ -76,7 +76,7 @@ def test_the_answer_to_a_form_that_overrides_its_method_with_head_has_a_body(
         ("/a%2523", 'image integration "a%23" not found'),
     ],
 )
-def test_the_bytes_of_a_path_arrive(mock: MockServer, path: str, told: str) -> None:
+def test_the_bytes_of_a_path_arrive(mock: MockServer, path: str, message: str) -> None:
     body = '{"name":"x","categories":[0]}'
     address = urlsplit(mock.url)
     for begin in ("", "http://a"):
@@ -84,7 +84,7 @@ def test_the_bytes_of_a_path_arrive(mock: MockServer, path: str, told: str) -> N
             head = f"PUT {begin}{PATH}{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n"
             raw.sendall(f"{head}Connection: close\r\n\r\n{body}".encode("latin-1"))
             with raw.makefile("rb") as answer:
-                assert json.loads(answer.read().partition(b"\r\n\r\n")[2])["message"] == f"{told}: not found"
+                assert json.loads(answer.read().partition(b"\r\n\r\n")[2])["message"] == f"{message}: not found"
 
 
 def test_blanks_around_a_header_do_not_count() -> None:

@@ -26,7 +26,7 @@ from werkzeug import Request
 from mock_server.central.errors import Refusal
 from mock_server.contract.routes import Routes
 from mock_server.gateway.sandbox import CONTROL
-from mock_server.settings import Settings
+from mock_server.settings import DEFAULT_PORTS, Settings
 from mock_server.web import threads
 from mock_server.web.edge import current
 
@@ -302,7 +302,7 @@ def _origin(scheme: str, netloc: str) -> tuple[str, str, int | None]:
     """
     parts = urlsplit(f"//{netloc}")
     scheme = scheme.lower()
-    return scheme, (parts.hostname or "").rstrip("."), parts.port or {"http": 80, "https": 443}.get(scheme)
+    return scheme, (parts.hostname or "").rstrip("."), parts.port or DEFAULT_PORTS.get(scheme)
 
 
 def _proxy(scheme: str, netloc: str) -> str | None:
