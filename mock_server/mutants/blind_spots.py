@@ -38,6 +38,7 @@ from mock_server.mutants.tools import (
     each_changed,
     error_texts,
     errors,
+    field_stored,
     filtered,
     given_to,
     handled,
@@ -51,7 +52,6 @@ from mock_server.mutants.tools import (
     replace_method,
     responses,
     shown,
-    stored,
     stored_config,
     updated,
 )
@@ -234,7 +234,7 @@ def type_change_refused(mock: Instance, original: Original, sent: Integration, *
 
 
 _blind("third-category-lost", "Stores only the first two categories", "categories-sorted")(
-    stored, lambda sent: {"categories": sent["categories"][:2]}
+    field_stored, "categories", lambda names: names[:2]
 )
 
 
@@ -753,9 +753,7 @@ def test_stores_skip(mock: Instance, original: Original, sent: Integration | Non
             store.put({**found.integration, "skipTestIntegration": sent["skipTestIntegration"]})
 
 
-_blind("region-lower", "Stores the region of ecr in lower case", "read-after-create")(
-    stored_config, lambda config: {"region": config["region"].lower()} if "region" in config else {}
-)
+_blind("region-lower", "Stores the region of ecr in lower case", "read-after-create")(field_stored, "region", str.lower)
 _blind("unlisted-config", "The list omits a docker config without an endpoint", "odd-combinations")(
     shown,
     lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},

@@ -35,6 +35,7 @@ from mock_server.mutants.tools import (
     answers,
     around,
     config_members,
+    field_stored,
     given_to,
     instead_of,
     listed_items,
@@ -45,8 +46,6 @@ from mock_server.mutants.tools import (
     replace_method,
     responses,
     shown,
-    stored,
-    stored_config,
     suppress_rule,
     updated,
 )
@@ -165,7 +164,7 @@ def values_kept_exactly(mock: Instance) -> None:
         whole = scheme.lower() + separator + rest if separator else url
         return whole.partition("?")[0].rstrip(".").replace("//", "/").replace(":/", "://", 1)
 
-    stored_config(mock, lambda config: {"endpoint": needed(config["endpoint"])} if "endpoint" in config else {})
+    field_stored(mock, "endpoint", needed)
 
 
 @mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host", kind="security")
@@ -177,7 +176,7 @@ def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
 
 
 mutant("generated-valid", "Removes trailing dashes and dots from a name", kind="state")(
-    stored, lambda sent: {"name": sent["name"].rstrip("-.")}
+    field_stored, "name", lambda name: name.rstrip("-.")
 )
 
 

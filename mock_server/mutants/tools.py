@@ -122,6 +122,16 @@ def config_members(mock: Instance) -> list[str]:
     return [field.name for field in mock.central.contract.integration.members]
 
 
+def field_stored(mock: Instance, field: str, change: Callable[[Any], Any]) -> None:
+    """Change a field of an integration, or of its config member, when it is stored."""
+
+    def changed(message: Json) -> Json:
+        return {**message, field: change(message[field])} if field in message else message
+
+    names = config_members(mock)
+    stored(mock, lambda sent: changed(sent) | {name: changed(sent[name]) for name in names if name in sent})
+
+
 def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
     """Change a config member when it is stored."""
     names = config_members(mock)
