@@ -19,43 +19,15 @@ from mock_server.contract.tables import MASK
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import memory, mutant
-from mock_server.mutants.tools import (
-    DELETE,
-    GET,
-    LIST,
-    PATCH,
-    PUT,
-    TEST,
-    TEST_UPDATED,
-    Json,
-    Original,
-    add_to_refusals,
-    answering,
-    answers,
-    around,
-    config_members,
-    field_stored,
-    given_to,
-    instead_of,
-    listed_items,
-    masked_as,
-    reader,
-    refused,
-    refused_where,
-    replace_method,
-    responses,
-    shown,
-    suppress_rule,
-    updated,
-)
+from mock_server.mutants import memory, mutant, tools
+from mock_server.mutants.tools import DELETE, GET, LIST, PATCH, PUT, TEST, TEST_UPDATED, Json, Original
 from mock_server.state.memory import joined
 
 # -- requests --------------------------------------------------------------------------------------------
 
 
 mutant("test-path-is-an-id", "GET of the path `/test` answers 405", kind="status")(
-    refused_where, (GET,), lambda exchange: exchange.id == "test", refused(405, "Method Not Allowed", 12)
+    tools.refused_where, (GET,), lambda exchange: exchange.id == "test", tools.refused(405, "Method Not Allowed", 12)
 )
 
 
@@ -68,11 +40,11 @@ def body_on_read_ignored(mock: Instance) -> None:
             return True
         return False
 
-    refused_where(mock, (GET, LIST, DELETE), is_no_json, refused(400, "invalid JSON"))
+    tools.refused_where(mock, (GET, LIST, DELETE), is_no_json, tools.refused(400, "invalid JSON"))
 
 
 @mutant("garbage-refused", "An update or a test with binary data answers 200 and does nothing", kind="wire")
-@answering(PUT, PATCH, TEST, TEST_UPDATED)
+@tools.answering(PUT, PATCH, TEST, TEST_UPDATED)
 def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     first = exchange.request.body.read()[:1]
     answer = Response(200, (("Content-Type", "application/json"),), b"{}")
@@ -80,7 +52,7 @@ def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
 
 
 @mutant("odd-paths", "GET compares ids only up to NUL", kind="security")
-@instead_of("central.service.get")
+@tools.instead_of("central.service.get")
 def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     start, nul, _ = id.partition("\0")
     alike = [each["id"] for each in mock.central.store.integrations() if nul and each["id"].startswith(start)]
@@ -96,37 +68,37 @@ def odd_ids_written(mock: Instance) -> None:
             return exchange.id != ""
         return False
 
-    refused_where(mock, (DELETE,), is_no_uuid, refused(400, "invalid UUID"))
+    tools.refused_where(mock, (DELETE,), is_no_uuid, tools.refused(400, "invalid UUID"))
 
 
 mutant("odd-queries", "Refuses a query with `<script` with 403", kind="status")(
-    refused_where,
+    tools.refused_where,
     (LIST,),
     lambda exchange: "<script" in unquote(exchange.request.query),
-    refused(403, "request blocked", 7),
+    tools.refused(403, "request blocked", 7),
 )
 mutant("odd-headers", "Refuses a list with `Accept: application/xml` with 406", kind="status")(
-    refused_where,
+    tools.refused_where,
     (LIST,),
     lambda exchange: "xml" in exchange.request.headers.get("accept", ""),
-    refused(406, "Not Acceptable"),
+    tools.refused(406, "Not Acceptable"),
 )
 
 
 @mutant("much-of-everything", "Refuses more than a hundred categories", kind="status")
-@instead_of("central.validation.category_required")
+@tools.instead_of("central.validation.category_required")
 def much_of_everything(mock: Instance, original: Original, sent: Integration) -> Any:
     if len(sent["categories"]) > 100:
-        raise refused(400, "too many categories")
+        raise tools.refused(400, "too many categories")
     return original(sent)
 
 
 @mutant("empty-texts", "A clairify integration without any address answers 500", kind="status", check="no-server-error")
-@instead_of("central.validation.endpoint")
+@tools.instead_of("central.validation.endpoint")
 def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
     if clairify and not (clairify["endpoint"] or clairify["grpcEndpoint"]):
-        raise refused(500, "runtime error: index out of range [0] with length 0", 13)
+        raise tools.refused(500, "runtime error: index out of range [0] with length 0", 13)
     return original(sent)
 
 
@@ -137,14 +109,14 @@ def control_characters(mock: Instance) -> None:
             return {name: cut(each) for name, each in value.items()}
         return value.partition("\0")[0] if isinstance(value, str) else value
 
-    around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
+    tools.around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
 
 
 @mutant("no-server-error", "A test of an unknown category answers 500", kind="status")
-@instead_of("central.service.test")
+@tools.instead_of("central.service.test")
 def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
-        raise refused(500, "KeyError: 7", 13)
+        raise tools.refused(500, "KeyError: 7", 13)
     original(sent, update_password=update_password)
 
 
@@ -154,7 +126,7 @@ def no_server_error(mock: Instance, original: Original, sent: Integration | None
 @mutant("answer-complete", "The list shows an empty `source` where none is set", kind="schema")
 def answer_complete(mock: Instance) -> None:
     empty = dict.fromkeys(("clusterId", "namespace", "imagePullSecretName"), "")
-    shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
+    tools.shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
 
 
 @mutant("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host", kind="state")
@@ -164,11 +136,11 @@ def values_kept_exactly(mock: Instance) -> None:
         whole = scheme.lower() + separator + rest if separator else url
         return whole.partition("?")[0].rstrip(".").replace("//", "/").replace(":/", "://", 1)
 
-    field_stored(mock, "endpoint", needed)
+    tools.field_stored(mock, "endpoint", needed)
 
 
 @mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host", kind="security")
-@instead_of("central.validation._endpoint")
+@tools.instead_of("central.validation._endpoint")
 def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
     local = host.startswith(("localhost", "127."))
@@ -176,12 +148,12 @@ def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
 
 
 mutant("generated-valid", "Removes trailing dashes and dots from a name", kind="state")(
-    field_stored, "name", lambda name: name.rstrip("-.")
+    tools.field_stored, "name", lambda name: name.rstrip("-.")
 )
 
 
 @mutant("other-fields-kept", "An update keeps fields of `source` that are sent empty", kind="state")
-@given_to(updated)
+@tools.given_to(tools.updated)
 def other_fields_kept(old: Integration, sent: Integration) -> Integration:
     before, now = old["source"], sent["source"]
     if not before or not now:
@@ -202,11 +174,11 @@ def problems_listed(mock: Instance) -> None:
         if problems := list(filter(None, found)):
             raise invalid_arguments(listed("Validation", problems))
 
-    replace_method(rules, "check", check)
+    tools.replace_method(rules, "check", check)
 
 
 @mutant("tested-before-stored", "An update is not tested before it is stored", kind="rule")
-@instead_of("central.service._valid_tested_sorted")
+@tools.instead_of("central.service._valid_tested_sorted")
 def tested_before_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     if not sent["id"]:
         return original(sent)
@@ -216,11 +188,11 @@ def tested_before_stored(mock: Instance, original: Original, sent: Integration) 
 @mutant("first-category-tested", "Tests the categories in the order of their numbers", kind="rule")
 def first_category_tested(mock: Instance) -> None:
     service = mock.central.service
-    around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
+    tools.around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
 
 
 @mutant("all-categories-activated", "Reports only the first category that fails when the test is skipped", kind="rule")
-@instead_of("central.clients.activation")
+@tools.instead_of("central.clients.activation")
 def all_categories_activated(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     first = re.match(r"(.* error)s: \[(.*?), .*\]$", found.text) if found and len(sent["categories"]) > 1 else None
@@ -228,22 +200,24 @@ def all_categories_activated(mock: Instance, original: Original, sent: Integrati
 
 
 mutant("missing-fields-listed", "Reports only the first of several missing fields", kind="rule")(
-    around, "central.clients._listed", lambda original, start, *found: original(start, next(filter(None, found), None))
+    tools.around,
+    "central.clients._listed",
+    lambda original, start, *found: original(start, next(filter(None, found), None)),
 )
 mutant("build-rules-on-update", "Accepts an update of clair without an endpoint", kind="rule")(
-    suppress_rule, "central.service.update", "clair-endpoint-required"
+    tools.suppress_rule, "central.service.update", "clair-endpoint-required"
 )
 
 
 @mutant("test-passes", "The test of Scanner V4 without addresses fails", kind="rule")
-@instead_of("central.clients._address")
+@tools.instead_of("central.clients._address")
 def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
 @mutant("generated-refused", "Does not roll back a scanner whose client cannot be built", kind="state")
-@instead_of("central.service.create_rolled_back")
+@tools.instead_of("central.service.create_rolled_back")
 def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     found = store.get(id)
@@ -252,7 +226,7 @@ def generated_refused(mock: Instance, original: Original, id: str) -> None:
 
 
 @mutant("generated-invalid", "Does not roll back a create with a non-ASCII type", kind="state")
-@instead_of("central.service.create_rolled_back")
+@tools.instead_of("central.service.create_rolled_back")
 def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
     found = store.get(id)
@@ -264,7 +238,7 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 
 
 @mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")
-@instead_of("central.reconcile.reconcile_dependent_unchanged")
+@tools.instead_of("central.reconcile.reconcile_dependent_unchanged")
 def reconcile_free_fields(
     mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
 ) -> None:
@@ -285,12 +259,12 @@ def config_member_kept(mock: Instance) -> None:
         if kept["id"] not in broken:
             original(message, sent, kept, path)
 
-    around(mock, "central.clients.activation", activation)
-    around(mock, "central.reconcile._verify_member", verify)
+    tools.around(mock, "central.clients.activation", activation)
+    tools.around(mock, "central.reconcile._verify_member", verify)
 
 
 @mutant("masking-stores-nothing", "The list by name overwrites stored credentials with the mask", kind="security")
-@instead_of("central.service.list_by_name")
+@tools.instead_of("central.service.list_by_name")
 def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any:
     central = mock.central
     id = central.store.id_of_name(name)
@@ -306,7 +280,7 @@ def others_not_masked(mock: Instance) -> None:
             return {name: emptied(each) for name, each in value.items()}
         return "" if value == MASK else value
 
-    around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
+    tools.around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
 @mutant(
@@ -325,7 +299,7 @@ def masks_everywhere(mock: Instance) -> None:
         items = answer["integrations"]
         return {"integrations": [in_clear(each) for each in items] if len(items) == 1 else items}
 
-    answers(mock, (LIST,), changed)
+    tools.answers(mock, (LIST,), changed)
 
 
 @mutant(
@@ -337,11 +311,11 @@ def masks_empty(mock: Instance) -> None:
         empty = found and "docker" in each and not found.integration["docker"]["password"]
         return each | {"docker": each["docker"] | {"password": ""}} if empty else each
 
-    shown(mock, shown_empty)
+    tools.shown(mock, shown_empty)
 
 
 mutant("mask-tells-nothing", "Shows a long mask for a long credential", kind="security", check="credentials-masked")(
-    masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
+    tools.masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
 )
 
 
@@ -356,11 +330,11 @@ def refusals_silent(mock: Instance) -> None:
         found = [config[name] for config in configs for name in open_names if config.get(name)]
         return f" ({found[0]})" if refusal.rule == "update-missing" and found else ""
 
-    add_to_refusals(mock, "central.service._reconciled", credential)
+    tools.add_to_refusals(mock, "central.service._reconciled", credential)
 
 
 @mutant("credential-in-error", "The error for a token or key that is not a string shows it", kind="security")
-@reader
+@tools.reader
 class _CredentialInError(protojson.Reading):
     def shown(self, token: Any) -> str:
         if self.path and self.path[-1].name != "password":
@@ -377,10 +351,10 @@ def create_answer_in_clear(mock: Instance) -> None:
 
 
 mutant("token-silent", "The error for a wrong password shows the password", kind="security", auth=True)(
-    add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
+    tools.add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
 )
 mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
-    responses, lambda response: response.without_header("WWW-Authenticate")
+    tools.responses, lambda response: response.without_header("WWW-Authenticate")
 )
 
 
@@ -407,9 +381,9 @@ def creates_repeat(mock: Instance) -> None:
             store.remove(made[0]["id"])
         return made
 
-    around(store, "list_answer", listed)
-    around(mock, "central.service.delete", delete)
-    around(mock, "central.service.create", create)
+    tools.around(store, "list_answer", listed)
+    tools.around(mock, "central.service.delete", delete)
+    tools.around(mock, "central.service.create", create)
 
 
 _SLOTS = 20
@@ -427,7 +401,7 @@ def updates_repeat(mock: Instance) -> None:
         if before and versions[sent["id"]] % _SLOTS == 0:
             store.put(before.integration)
 
-    around(mock, "central.service.update", update)
+    tools.around(mock, "central.service.update", update)
 
 
 @mutant("reads-steady", "Every 20th GET of an unchanged integration answers 404", kind="state")
@@ -443,8 +417,8 @@ def reads_steady(mock: Instance) -> None:
         reads[integration["id"]] = 0
         return original(integration)
 
-    around(mock, "central.service.get", get)
-    around(mock, "central.store.put", put)
+    tools.around(mock, "central.service.get", get)
+    tools.around(mock, "central.store.put", put)
 
 
 @mutant(
@@ -470,20 +444,20 @@ def list_holds_what_was_created(mock: Instance) -> None:
             return original(ids)
         return joined([*(each.answer for each in store._by_id.values()), deleted[0].answer])
 
-    around(mock, "central.service.delete", delete)
-    around(store, "put", put)
-    around(store, "list_answer", list_all)
+    tools.around(mock, "central.service.delete", delete)
+    tools.around(store, "put", put)
+    tools.around(store, "list_answer", list_all)
 
 
 mutant("list-order", "The order of the list changes with each call", kind="state")(
-    listed_items, lambda items: random.sample(items, len(items))
+    tools.listed_items, lambda items: random.sample(items, len(items))
 )
 
 
 @mutant(
     "update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel", kind="state"
 )
-@instead_of("central.service.update")
+@tools.instead_of("central.service.update")
 def update_read_back(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     types = ("artifactory", "ghcr", "rhel")
     found = mock.central.store.get(sent["id"])
@@ -497,7 +471,7 @@ def update_read_back(mock: Instance, original: Original, sent: Integration, *, u
     "An update also changes `clusterId` of integrations whose names begin with the old name",
     kind="state",
 )
-@instead_of("central.service.update")
+@tools.instead_of("central.service.update")
 def update_changes_one(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
     old = store.get(sent["id"])
@@ -509,9 +483,9 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
 
 
 @mutant("reads-repeat", "A PUT that changes nothing erases the endpoint", kind="state")
-@instead_of("central.service.update")
+@tools.instead_of("central.service.update")
 def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
-    members = config_members(mock)
+    members = tools.config_members(mock)
     before = mock.central.store.get(sent["id"])
     original(sent, update_password=update_password)
     after = mock.central.store.get(sent["id"])
@@ -535,12 +509,12 @@ def lifecycle_machine(mock: Instance) -> None:
         if found and found.integration["name"] != first.get(id):
             store._ids_by_name[found.integration["name"]] = id
 
-    around(store, "put", put)
-    around(store, "remove", remove)
+    tools.around(store, "put", put)
+    tools.around(store, "remove", remove)
 
 
 @mutant("others-untouched", "A create marks the first integration as generated", kind="state")
-@instead_of("central.service.create")
+@tools.instead_of("central.service.create")
 def others_untouched(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
     first = store.integrations()[0]
