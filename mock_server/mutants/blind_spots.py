@@ -7,7 +7,6 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -115,23 +114,17 @@ _blind("refusals-unquoted", "Errors quote texts without escaping them", "texts-i
 )
 
 
-@_blind("texts-kept", "The user name of a robot account is escaped for HTML")
-@tools.given_to(tools.stored_config)
-def texts_kept(config: Json) -> Json:
-    robot = config.get("registryRobotCredentials")
-    if not robot:
-        return {}
-    return {"registryRobotCredentials": {**robot, "username": html.escape(robot["username"], quote=False)}}
+_blind("texts-kept", "The user name of a robot account is escaped for HTML")(
+    tools.field_stored,
+    "registryRobotCredentials",
+    lambda robot: robot and {**robot, "username": html.escape(robot["username"], quote=False)},
+)
 
 
 @_blind("long-credentials-kept", "Credentials are truncated to 2,048 characters")
 def long_credentials_kept(mock: Instance) -> None:
     message = mock.central.contract.integration
-    tools.around(
-        mock,
-        "central.store.put",
-        lambda put, integration: put(tools.credentials(message, integration, lambda text: text[:2048])),
-    )
+    tools.stored(mock, lambda sent: tools.credentials(message, sent, lambda text: text[:2048]))
 
 
 @_blind("long-credential-refused", "Refuses a credential of more than 2,048 characters", "long-credentials-kept")
@@ -227,12 +220,11 @@ def refused_write_visible(mock: Instance, original: Original, sent: Integration,
         raise
 
 
-@_blind("database-text-shown", "Errors show the error text of the database", "database-error", kind="security")
-def database_text_shown(mock: Instance) -> None:
-    text = 'Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)'
-    tools.replace_method(
-        mock, "central.service.database_error", lambda _reason: Refusal("database-error", 500, 13, text)
-    )
+_blind("database-text-shown", "Errors show the error text of the database", "database-error", kind="security")(
+    tools.refusals,
+    "database-error",
+    message='Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)',
+)
 
 
 # -- credentials ----------------------------------------------------------------------------------------
@@ -432,18 +424,9 @@ def private_endpoints(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if endpoint.startswith(("10.", "192.168.")) else endpoint)
 
 
-def _depends(mock: Instance, name: str) -> None:
-    """Make credentials depend on one more field."""
-    tools.around(
-        mock,
-        "central.reconcile.reconcile_dependent_unchanged",
-        lambda check, field, *more: check(replace(field, scrub="dependent") if field.name == name else field, *more),
-    )
-
-
 for _field in ("project", "region", "registryId", "grpcEndpoint"):
     _blind(f"guards-{_field}", f"Requires the credentials to change `{_field}`", "reconcile-free-fields")(
-        _depends, _field
+        tools.dependent, _field
     )
 
 
@@ -555,39 +538,32 @@ _blind("blank-is-no-name", "Refuses a name of only spaces as missing", "name-req
 )
 
 
-@_blind("list-of-a-type", "The list supports a query key `type`", "unknown-query-ignored", kind="wire")
-@tools.answering(LIST)
-def list_of_a_type(proceed: Proceed, exchange: Exchange) -> Response:
-    response = proceed(exchange)
-    wanted = re.search("(?:^|&)type=([^&]*)", exchange.request.query)
-    if wanted is None:
-        return response
-    found = [each for each in json.loads(response.bytes)["integrations"] if each["type"] == wanted[1]]
-    return response._replace(body=protojson.render({"integrations": found}))
+def _supports(mock: Instance, parameter: str, keep: Callable[[list[Json], str], list[Json]]) -> None:
+    """Show the integrations in `keep(all, value)` if the query of the list matches `parameter`."""
+
+    def listed(proceed: Proceed, exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        wanted = re.search(f"(?:^|&){parameter}", exchange.request.query)
+        if wanted is None:
+            return response
+        found = keep(json.loads(response.bytes)["integrations"], wanted[1])
+        return response._replace(body=protojson.render({"integrations": found}))
+
+    tools.handled(mock, (LIST,), listed)
 
 
-def _as_several(text: str) -> str:
-    return re.sub("^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]", text)
-
-
-_blind("one-problem-listed", "Reports a single problem as a list of problems", "problems-listed")(
-    tools.around,
-    "errors.answer",
-    lambda answer, refusal: answer(replace(refusal, message=_as_several(refusal.message))),
+_blind("list-of-a-type", "The list supports a query key `type`", "unknown-query-ignored", kind="wire")(
+    _supports, "type=([^&]*)", lambda items, type: [each for each in items if each["type"] == type]
 )
-
-
-@_blind(
+_blind("one-problem-listed", "Reports a single problem as a list of problems", "problems-listed")(
+    tools.error_texts, partial(re.sub, "^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]")
+)
+_blind(
     "azure-text",
     "Errors of azure lack their prefix",
     "azure-password-required",
     also=("azure-config-required", "azure-endpoint-required"),
-)
-@tools.instead_of("errors.answer")
-def azure_text(mock: Instance, original: Original, refusal: Refusal) -> Any:
-    return original(
-        replace(refusal, message=refusal.message.replace("getting Azure container registry configuration: ", ""))
-    )
+)(tools.error_texts, lambda text: text.replace("getting Azure container registry configuration: ", ""))
 
 
 # -- bugs that a quick run missed ---------------------------------------------------------------------------
@@ -634,21 +610,11 @@ _blind("delete-any-case", "DELETE accepts ids in upper case", "delete-missing")(
 )
 
 
-def _limited(key: str, proceed: Proceed, exchange: Exchange) -> Response:
-    """Limit the list to the number in a query key."""
-    response = proceed(exchange)
-    wanted = re.search(rf"(?:^|&){re.escape(key)}=([0-9]+)", exchange.request.query)
-    if wanted is None:
-        return response
-    found = json.loads(response.bytes)["integrations"][: int(wanted[1])]
-    return response._replace(body=protojson.render({"integrations": found}))
-
-
 _blind("list-limit", "The list supports a query key `limit`", "unknown-query-ignored", kind="wire")(
-    tools.handled, (LIST,), partial(_limited, "limit")
+    _supports, "limit=([0-9]+)", lambda items, number: items[: int(number)]
 )
 _blind("list-pagination", "The list supports a query key `pagination.limit`", "unknown-query-ignored", kind="wire")(
-    tools.handled, (LIST,), partial(_limited, "pagination.limit")
+    _supports, r"pagination\.limit=([0-9]+)", lambda items, number: items[: int(number)]
 )
 
 

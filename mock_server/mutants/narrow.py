@@ -7,12 +7,11 @@ import random
 import re
 import uuid
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
-from mock_server.central.errors import Problem, Refusal, invalid_arguments, listed
+from mock_server.central.errors import Problem, invalid_arguments, listed
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
@@ -237,13 +236,9 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-@mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")
-@tools.instead_of("central.reconcile.reconcile_dependent_unchanged")
-def reconcile_free_fields(
-    mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
-) -> None:
-    guarded = replace(field, scrub="dependent") if field.name == "insecure" else field
-    original(guarded, sent, kept, path)
+mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")(
+    tools.dependent, "insecure"
+)
 
 
 @mutant("config-member-kept", "Accepts a change of the config member if no client can be built", kind="security")
@@ -325,12 +320,12 @@ mutant("mask-tells-nothing", "Shows a long mask for a long credential", kind="se
 def refusals_silent(mock: Instance) -> None:
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
 
-    def credential(refusal: Refusal, sent: Integration) -> str:
+    def credential(sent: Integration) -> str:
         configs = [value for value in sent.values() if isinstance(value, dict)]
         found = [config[name] for config in configs for name in open_names if config.get(name)]
-        return f" ({found[0]})" if refusal.rule == "update-missing" and found else ""
+        return f" ({found[0]})" if found else ""
 
-    tools.add_to_refusals(mock, "central.service._reconciled", credential)
+    tools.add_to_refusals(mock, "central.service._reconciled", credential, rule="update-missing")
 
 
 @mutant("credential-in-error", "The error for a token or key that is not a string shows it", kind="security")
@@ -351,7 +346,7 @@ def create_answer_in_clear(mock: Instance) -> None:
 
 
 mutant("token-silent", "The error for a wrong password shows the password", kind="security", auth=True)(
-    tools.add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
+    tools.add_to_refusals, "central.auth.check_basic", lambda coded: f": {coded}"
 )
 mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
     tools.responses, lambda response: response.without_header("WWW-Authenticate")

@@ -102,14 +102,11 @@ for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malf
     _rule(_id, auth=True)(tools.suppress_rule, "central.auth.permission", _id, answer=WRITE)
 
 
-@_rule("read-permission", auth=True)
-def read_permission(mock: Instance) -> None:
-    check = mock.central.auth.check
-    tools.replace_method(
-        mock,
-        "central.auth.check",
-        lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
-    )
+_rule("read-permission", auth=True)(
+    tools.around,
+    "central.auth.check",
+    lambda check, operation, header: check(operation, header) if operation.permission == WRITE else None,
+)
 
 
 # -- routing and headers ---------------------------------------------------------------------------------
@@ -407,22 +404,17 @@ def mask_taken_literally(mock: Instance) -> None:
 
 @_rule("get-missing", "GET of an unknown id answers with an empty integration")
 def get_missing(mock: Instance) -> None:
-    tools.suppress_rule(mock, "central.service.get", "get-missing", answer=_empty(mock))
-
-
-def _empty(mock: Instance) -> Any:
     integration = mock.central.decoding.empty_integration()
-    return Stored(integration, protojson.render(integration))
+    empty = Stored(integration, protojson.render(integration))
+    tools.suppress_rule(mock, "central.service.get", "get-missing", answer=empty)
 
 
-@_rule("list-by-name", "Ignores the filter by name")
-def list_by_name(mock: Instance) -> None:
-    tools.replace_method(mock, "central.service.list_by_name", lambda _name: mock.central.store.list_answer())
+def _unfiltered(mock: Instance, method: str) -> None:
+    tools.replace_method(mock, method, lambda _wanted: mock.central.store.list_answer())
 
 
-@_rule("list-by-cluster", "Ignores the filter by cluster")
-def list_by_cluster(mock: Instance) -> None:
-    tools.replace_method(mock, "central.service.list_by_cluster", lambda _cluster: mock.central.store.list_answer())
+_rule("list-by-name", "Ignores the filter by name")(_unfiltered, "central.service.list_by_name")
+_rule("list-by-cluster", "Ignores the filter by cluster")(_unfiltered, "central.service.list_by_cluster")
 
 
 _rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))(
@@ -474,14 +466,13 @@ _rule("categories-sorted", "Categories keep the order in which they were sent")(
 
 
 @_rule("test-stores-nothing", "A test of a new integration stores it")
-def test_stores_nothing(mock: Instance) -> None:
-    central = mock.central
-
-    def test(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
-        original(integration, update_password=update_password)
-        central.store.put({**integration, "id": integration["id"] or central.store.new_id()})
-
-    tools.around(central.service, "test", test)
+@tools.instead_of("central.service.test")
+def test_stores_nothing(
+    mock: Instance, original: Original, integration: Mapping[str, Any], *, update_password: bool
+) -> None:
+    original(integration, update_password=update_password)
+    store = mock.central.store
+    store.put({**integration, "id": integration["id"] or store.new_id()})
 
 
 _rule("stored-credentials-kept", "An update without credentials erases the stored ones")(

@@ -103,23 +103,21 @@ _schema("member-by-type", "The config of an artifactory integration has the key 
 )
 
 
-@_schema("answer-schema", "Shows `numConcurrentScans` as a string")
-def number_as_text(mock: Instance) -> None:
-    def quoted(config: Json) -> Json:
-        scans = config.get("numConcurrentScans")
-        return config if scans is None else config | {"numConcurrentScans": str(scans)}
+def _config_field(
+    mock: Instance, name: str, change: Callable[[Any], Any], operations: tuple[str, ...] = (LIST, GET, CREATE)
+) -> None:
+    """Show a field of configs with another value."""
 
-    tools.shown(mock, lambda each: _config(each, quoted))
+    def changed(config: Json) -> Json:
+        return config | {name: change(config[name])} if name in config else config
 
-
-@_schema("bool-as-text", "GET shows `insecure` as a string")
-def bool_as_text(mock: Instance) -> None:
-    def quoted(config: Json) -> Json:
-        return config | {"insecure": str(config["insecure"]).lower()} if "insecure" in config else config
-
-    tools.shown(mock, lambda each: _config(each, quoted), (GET,))
+    tools.shown(mock, lambda each: _config(each, changed), operations)
 
 
+_schema("answer-schema", "Shows `numConcurrentScans` as a string")(_config_field, "numConcurrentScans", str)
+_schema("bool-as-text", "GET shows `insecure` as a string")(
+    _config_field, "insecure", lambda value: str(value).lower(), (GET,)
+)
 _schema("category-lower-case", "Shows categories in lower case")(
     tools.shown, lambda each: each | {"categories": [str(name).lower() for name in each["categories"]]}
 )
@@ -136,15 +134,11 @@ _schema("category-single", "Shows a single category as a string, not as a list")
 )
 
 
-@_schema("expiry-as-number", "Shows `expiresAt` as seconds since 1970")
-def expiry_as_number(mock: Instance) -> None:
-    def seconds(config: Json) -> Json:
-        data = config.get("authorizationData")
-        if not data or data["expiresAt"] is None:
-            return config
-        return config | {"authorizationData": data | {"expiresAt": 1893456000}}
-
-    tools.shown(mock, lambda each: _config(each, seconds))
+_schema("expiry-as-number", "Shows `expiresAt` as seconds since 1970")(
+    _config_field,
+    "authorizationData",
+    lambda data: data | {"expiresAt": 1893456000} if data and data["expiresAt"] is not None else data,
+)
 
 
 # -- around integrations ---------------------------------------------------------------------------------

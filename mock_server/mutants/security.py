@@ -119,7 +119,7 @@ def _found(value: Any, message: Message) -> list[str]:
 
 
 _leak("credential-leak", "A validation error shows the request")(
-    tools.add_to_refusals, "central.validation.check", lambda _, sent: f": {json.dumps(sent)}"
+    tools.add_to_refusals, "central.validation.check", lambda sent: f": {json.dumps(sent)}"
 )
 
 
@@ -146,12 +146,9 @@ def leak_in_build_error(mock: Instance, original: Original, sent: Integration) -
     return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
 
-@_leak("leak-in-not-found", "The error for a missing integration shows the request", also=("update-missing",))
-def leak_in_not_found(mock: Instance) -> None:
-    def request(refusal: Refusal, sent: Integration) -> str:
-        return f" {json.dumps(sent)}" if refusal.rule == "update-missing" else ""
-
-    tools.add_to_refusals(mock, "central.service._reconciled", request)
+_leak("leak-in-not-found", "The error for a missing integration shows the request", also=("update-missing",))(
+    tools.add_to_refusals, "central.service._reconciled", lambda sent: f" {json.dumps(sent)}", rule="update-missing"
+)
 
 
 # -- reconcile -------------------------------------------------------------------------------------------
@@ -360,7 +357,7 @@ def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
 
 _security(
     "token-in-refusal", "The error for a token shows the token", "credential-leak", also=("token-silent",), auth=True
-)(tools.add_to_refusals, "central.auth.token_permission", lambda _, token: f": {token}")
+)(tools.add_to_refusals, "central.auth.token_permission", lambda token: f": {token}")
 _security("scheme-case", "The scheme `Bearer` is case-sensitive", auth=True)(
     tools.around,
     "central.auth.permission",

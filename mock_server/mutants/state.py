@@ -149,9 +149,18 @@ _state("endpoint-slash-cut", "The trailing slash of an endpoint is removed", "re
 _state("endpoint-scheme-cut", "https:// is removed from endpoints", "read-after-create")(
     tools.field_stored, "endpoint", lambda url: url.removeprefix("https://")
 )
-_state("long-values-kept", "Strings of a config are truncated to 1,000 characters")(
-    tools.stored_config, lambda config: {key: text[:1000] for key, text in config.items() if isinstance(text, str)}
-)
+
+
+@_state("long-values-kept", "Strings of a config are truncated to 1,000 characters")
+@tools.given_to(tools.stored)
+def long_values_kept(sent: Json) -> Json:
+    configs = {name: value for name, value in sent.items() if isinstance(value, dict) and name != "source"}
+    return {
+        name: {key: value[:1000] if isinstance(value, str) else value for key, value in config.items()}
+        for name, config in configs.items()
+    }
+
+
 _state("categories-unique", "A repeated category is stored once", "categories-sorted")(
     tools.field_stored, "categories", lambda names: list(dict.fromkeys(names))
 )
@@ -160,13 +169,15 @@ _state("second-category-lost", "Only the first category is stored", "categories-
 )
 
 
-@_state("expiry-seconds", "expiresAt is truncated to seconds", "timestamp-normalised")
-@tools.given_to(tools.stored_config)
-def expiry_seconds(config: Json) -> Json:
-    data = config.get("authorizationData")
+def _to_seconds(data: Json | None) -> Json | None:
     if not data or not data["expiresAt"]:
-        return {}
-    return {"authorizationData": {**data, "expiresAt": data["expiresAt"].partition(".")[0].rstrip("Z") + "Z"}}
+        return data
+    return {**data, "expiresAt": data["expiresAt"].partition(".")[0].rstrip("Z") + "Z"}
+
+
+_state("expiry-seconds", "expiresAt is truncated to seconds", "timestamp-normalised")(
+    tools.field_stored, "authorizationData", _to_seconds
+)
 
 
 # -- reading ---------------------------------------------------------------------------------------------
