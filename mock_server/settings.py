@@ -233,8 +233,6 @@ def documentation(of: type[Any] = Settings) -> dict[str, str]:
         match statement, following:
             case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = " ".join(text.partition("\n\n")[0].split())
-            case _:
-                pass
     return found
 
 

@@ -30,7 +30,7 @@ from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.settings import suggestion
 from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.har import har
-from mock_server.simulation.request_journal import Entry, Filter, Journal
+from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
 from mock_server.state.memory import address
@@ -429,9 +429,5 @@ def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes
             yield b": still here\n\n"
         for each in found:
             since = each.number
-            yield _event(journal, each)
+            yield b"id: %d\nevent: request\ndata: %b\n\n" % (since, protojson.render(journal.shown(each)))
         time.sleep(_SECONDS_BETWEEN_BATCHES)
-
-
-def _event(journal: Journal, entry: Entry) -> bytes:
-    return b"id: %d\nevent: request\ndata: %b\n\n" % (entry.number, protojson.render(journal.shown(entry)))
