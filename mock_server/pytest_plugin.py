@@ -186,10 +186,9 @@ def _require_usage(file: str) -> None:
     try:
         if Path(file).exists():
             usages.read(Path(file))
+        is_counts = "::" not in file
     except usages.UsageError:
         is_counts = False
-    else:
-        is_counts = "::" not in file
     if not is_counts:
         raise pytest.UsageError(
             f"--mock-central-report: {file} is not a usage file, and would be overwritten; "

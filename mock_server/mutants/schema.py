@@ -16,10 +16,7 @@ from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant, tools
 from mock_server.mutants.tools import CREATE, DELETE, GET, LIST, PATCH, PUT, TEST, Json
 
-SCHEMA = "answer-schema"
-
-
-_schema = partial(mutant, kind="schema", check=SCHEMA, also=("read-after-create",))
+_schema = partial(mutant, kind="schema", check="answer-schema", also=("read-after-create",))
 
 
 def _renamed(value: Json, old: str, new: str) -> Json:
@@ -144,9 +141,7 @@ _schema("expiry-as-number", "Shows `expiresAt` as seconds since 1970")(
 # -- around integrations ---------------------------------------------------------------------------------
 
 
-_schema("get-wrapped", "GET wraps the integration", also=("read-after-create",))(
-    tools.answers, (GET,), lambda answer: {"integration": answer}
-)
+_schema("get-wrapped", "GET wraps the integration")(tools.answers, (GET,), lambda answer: {"integration": answer})
 _schema("list-wrapped", "The list is wrapped in the key `data`")(
     tools.answers, (LIST,), lambda answer: {"data": answer}
 )

@@ -284,12 +284,7 @@ _wire("list-by-odd-name", "Does not decode a plus sign in the query")(
 )
 
 
-@_wire(
-    "pretty-wrong-type",
-    "Indented answers have the content type text/plain",
-    "answer-media-type",
-    also=("answer-media-type",),
-)
+@_wire("pretty-wrong-type", "Indented answers have the content type text/plain", "answer-media-type")
 @tools.given_to(tools.wrapped, behind=clean_path)
 def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
