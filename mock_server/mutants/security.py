@@ -262,12 +262,7 @@ for _name, _summary, _pattern, _check in (
     ("userinfo", "Accepts localhost after a user name as an endpoint", "@", "endpoint-not-local"),
     ("scheme", "Accepts localhost after https:// as an endpoint", "^https://", "endpoint-not-local"),
     ("google", "Accepts the metadata host of Google as an endpoint", "metadata.google", "endpoint-not-metadata"),
-    (
-        "path",
-        "Accepts the metadata address with a path as an endpoint",
-        r"254\.169\.254.*/",
-        "endpoint-not-metadata",
-    ),
+    ("path", "Accepts the metadata address with a path as an endpoint", r"254\.169\.254.*/", "endpoint-not-metadata"),
     ("metadata", "Accepts the metadata address as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
     _security(f"endpoint-{_name}", _summary, _check)(_form_taken, _pattern)

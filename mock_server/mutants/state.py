@@ -219,21 +219,18 @@ def list_summary(each: Json) -> Json:
     return each | {name: each[name] | {"endpoint": ""} for name in members if "endpoint" in each[name]}
 
 
-_state("filter-prefix", "The filter by name matches prefixes", "list-by-name")(
-    tools.filtered, lambda name, wanted: name.startswith(wanted)
-)
-_state("filter-substring", "The filter by name matches substrings", "list-by-name")(
-    tools.filtered, lambda name, wanted: wanted in name
-)
-_state("filter-case", "The filter by name ignores case", "list-by-name")(
-    tools.filtered, lambda name, wanted: name.lower() == wanted.lower()
-)
-_state("filter-pattern", "The filter by name treats % and _ as wildcards", "list-by-name")(
-    tools.filtered, lambda name, wanted: fnmatchcase(name, wanted.replace("%", "*").replace("_", "?"))
-)
-_state("filter-nothing", "The filter by name matches nothing", "list-by-name")(
-    tools.filtered, lambda _name, _wanted: False
-)
+def _is_like(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern.replace("%", "*").replace("_", "?"))
+
+
+for _name, _summary, _keeps in (
+    ("filter-prefix", "The filter by name matches prefixes", lambda name, wanted: name.startswith(wanted)),
+    ("filter-substring", "The filter by name matches substrings", lambda name, wanted: wanted in name),
+    ("filter-case", "The filter by name ignores case", lambda name, wanted: name.lower() == wanted.lower()),
+    ("filter-pattern", "The filter by name treats % and _ as wildcards", _is_like),
+    ("filter-nothing", "The filter by name matches nothing", lambda _name, _wanted: False),
+):
+    _state(_name, _summary, "list-by-name")(tools.filtered, _keeps)
 
 
 @_state("filter-cluster-id", "The filter by cluster compares clusterId", "list-by-cluster")
