@@ -21,39 +21,37 @@ from mock_server.gateway.messages import Response
 from mock_server.mutants import mutant, tools
 from mock_server.mutants.tools import CREATE, DELETE, GET, LIST, PATCH, PUT, TEST_UPDATED, Json, Original
 
-_blind = partial(mutant, kind="state")
+_state = partial(mutant, kind="state")
+_schema = partial(mutant, kind="schema")
+_status = partial(mutant, kind="status")
+_security = partial(mutant, kind="security")
+_wire = partial(mutant, kind="wire")
 
 
 # -- answers --------------------------------------------------------------------------------------------
 
 
-_blind("create-answer", "The answer to a create shows the cluster id in upper case", kind="schema")(
+_schema("create-answer", "The answer to a create shows the cluster id in upper case")(
     tools.shown, lambda each: each | {"clusterId": each["clusterId"].upper()}, (CREATE,)
 )
 
 
-@_blind(
-    "create-answer-unsorted", "The answer to a create shows the categories unsorted", "create-answer", kind="schema"
-)
+@_schema("create-answer-unsorted", "The answer to a create shows the categories unsorted", "create-answer")
 @tools.instead_of("central.service.create")
 def create_answer_unsorted(mock: Instance, original: Original, sent: Integration) -> Any:
     made, kept = original(sent)
     return {**made, "categories": sent["categories"]}, kept
 
 
-_blind("create-answer-source", "The answer to a create omits `source`", "create-answer", kind="schema")(
+_schema("create-answer-source", "The answer to a create omits `source`", "create-answer")(
     tools.shown, lambda each: each | {"source": None}, (CREATE,)
 )
-_blind(
-    "create-answer-unnamed",
-    "The answer to a create has an empty name",
-    "create-answer",
-    kind="schema",
-    also=("creates-at-once",),
+_schema(
+    "create-answer-unnamed", "The answer to a create has an empty name", "create-answer", also=("creates-at-once",)
 )(tools.shown, lambda each: each | {"name": ""}, (CREATE,))
 
 
-@_blind("read-without-gzip", "A read without gzip omits `source`", kind="schema")
+@_schema("read-without-gzip", "A read without gzip omits `source`")
 @tools.answering(GET, LIST)
 def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
@@ -63,10 +61,10 @@ def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=protojson.render(shown_plainly))
 
 
-_blind("many-kept", "The list ends after 30 integrations")(tools.listed_items, lambda items: items[:30])
+_state("many-kept", "The list ends after 30 integrations")(tools.listed_items, lambda items: items[:30])
 
 
-@_blind("unchanged-over-time", "Reads omit the source of an integration after 80 other writes")
+@_state("unchanged-over-time", "Reads omit the source of an integration after 80 other writes")
 def unchanged_over_time(mock: Instance) -> None:
     born: dict[str, int] = {}
     store = mock.central.store
@@ -89,16 +87,16 @@ _OLD = 80
 
 _HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}
 
-_blind("errors-one-key", "Errors have only the key `message`", "error-shape", kind="schema")(
+_schema("errors-one-key", "Errors have only the key `message`", "error-shape")(
     tools.errors, lambda body: {"message": body["message"]}
 )
-_blind("errors-code-http", "The code of every error is the HTTP status", "error-shape", kind="status")(
+_status("errors-code-http", "The code of every error is the HTTP status", "error-shape")(
     tools.errors, lambda body: body | {"code": _HTTP_STATUS.get(body["code"], body["code"])}
 )
-_blind("errors-code-unknown", "The code of every error is 2", "error-shape", kind="status")(
+_status("errors-code-unknown", "The code of every error is 2", "error-shape")(
     tools.errors, lambda body: body | {"code": 2}
 )
-_blind("errors-without-text", "The message of every error is empty", "error-shape", kind="schema")(
+_schema("errors-without-text", "The message of every error is empty", "error-shape")(
     tools.errors, lambda body: body | {"message": "", "error": ""}
 )
 
@@ -106,28 +104,28 @@ _blind("errors-without-text", "The message of every error is empty", "error-shap
 # -- texts ----------------------------------------------------------------------------------------------
 
 
-_blind("texts-in-refusals", "Error texts are escaped for HTML", kind="wire", also=("azure-endpoint-required",))(
+_wire("texts-in-refusals", "Error texts are escaped for HTML", also=("azure-endpoint-required",))(
     tools.error_texts, partial(html.escape, quote=False)
 )
-_blind("refusals-unquoted", "Errors quote texts without escaping them", "texts-in-refusals", kind="wire")(
+_wire("refusals-unquoted", "Errors quote texts without escaping them", "texts-in-refusals")(
     tools.error_texts, lambda text: text.replace('\\"', '"').replace("\\x01", "\x01")
 )
 
 
-_blind("texts-kept", "The user name of a robot account is escaped for HTML")(
+_state("texts-kept", "The user name of a robot account is escaped for HTML")(
     tools.field_stored,
     "registryRobotCredentials",
     lambda robot: robot and {**robot, "username": html.escape(robot["username"], quote=False)},
 )
 
 
-@_blind("long-credentials-kept", "Credentials are truncated to 2,048 characters")
+@_state("long-credentials-kept", "Credentials are truncated to 2,048 characters")
 def long_credentials_kept(mock: Instance) -> None:
     message = mock.central.contract.integration
     tools.stored(mock, lambda sent: tools.credentials(message, sent, lambda text: text[:2048]))
 
 
-@_blind("long-credential-refused", "Refuses a credential of more than 2,048 characters", "long-credentials-kept")
+@_state("long-credential-refused", "Refuses a credential of more than 2,048 characters", "long-credentials-kept")
 @tools.instead_of("central.validation.check")
 def long_credential_refused(mock: Instance, original: Original, sent: Integration) -> Any:
     message = mock.central.contract.integration
@@ -136,13 +134,13 @@ def long_credential_refused(mock: Instance, original: Original, sent: Integratio
     return original(sent)
 
 
-_blind("names-exact", "Treats the composed and the decomposed Unicode form of a name as the same")(
+_state("names-exact", "Treats the composed and the decomposed Unicode form of a name as the same")(
     tools.one_name, partial(unicodedata.normalize, "NFC")
 )
-_blind("names-trimmed", "Ignores leading and trailing spaces when it compares names", "names-exact")(
+_state("names-trimmed", "Ignores leading and trailing spaces when it compares names", "names-exact")(
     tools.one_name, str.strip
 )
-_blind("filter-trims", "The filter by name trims its value", "list-by-name")(
+_state("filter-trims", "The filter by name trims its value", "list-by-name")(
     tools.around, "central.service.list_by_name", lambda original, name: original(name.strip())
 )
 
@@ -150,10 +148,10 @@ _blind("filter-trims", "The filter by name trims its value", "list-by-name")(
 # -- tests of registries --------------------------------------------------------------------------------
 
 
-_blind("registry-tests-pass", "Passes the test of every host", "registry-reachable")(
+_state("registry-tests-pass", "Passes the test of every host", "registry-reachable")(
     tools.never, "central.registry_tests.registry_reachable"
 )
-_blind("registry-not-contacted", "Passes the test of every ibm registry", "registry-reachable")(
+_state("registry-not-contacted", "Passes the test of every ibm registry", "registry-reachable")(
     tools.around,
     "central.registry_tests.registry_reachable",
     lambda original, integration, category: None if integration["type"] == "ibm" else original(integration, category),
@@ -172,10 +170,8 @@ def _suffix_lacks(mock: Instance, label: str) -> None:
     tools.around(mock, "central.service._failed_test", tested)
 
 
-_blind("test-text", "The error of a failed scanner test lacks a suffix", kind="status")(
-    _suffix_lacks, "image scanner integration"
-)
-_blind("test-text-registry", "The error of a failed registry test lacks a suffix", "test-text", kind="status")(
+_status("test-text", "The error of a failed scanner test lacks a suffix")(_suffix_lacks, "image scanner integration")
+_status("test-text-registry", "The error of a failed registry test lacks a suffix", "test-text")(
     _suffix_lacks, "registry integration"
 )
 
@@ -183,7 +179,7 @@ _blind("test-text-registry", "The error of a failed registry test lacks a suffix
 # -- updates --------------------------------------------------------------------------------------------
 
 
-@_blind("type-change-refused", "Refuses a PUT that changes the type", "update-replaces")
+@_state("type-change-refused", "Refuses a PUT that changes the type", "update-replaces")
 @tools.instead_of("central.service.update")
 def type_change_refused(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     kept = mock.central.store.get(sent["id"])
@@ -192,12 +188,12 @@ def type_change_refused(mock: Instance, original: Original, sent: Integration, *
     original(sent, update_password=update_password)
 
 
-_blind("third-category-lost", "Stores only the first two categories", "categories-sorted")(
+_state("third-category-lost", "Stores only the first two categories", "categories-sorted")(
     tools.field_stored, "categories", lambda names: names[:2]
 )
 
 
-@_blind("name-with-nul", "Refuses an update with NUL in the name, but shows the new name in reads")
+@_state("name-with-nul", "Refuses an update with NUL in the name, but shows the new name in reads")
 @tools.instead_of("central.service.update")
 def name_with_nul(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     stored = mock.central.store.get(sent["id"])
@@ -209,7 +205,7 @@ def name_with_nul(mock: Instance, original: Original, sent: Integration, *, upda
         raise
 
 
-@_blind("refused-write-visible", "Stores an update that the database refuses for its empty id", "database-error")
+@_state("refused-write-visible", "Stores an update that the database refuses for its empty id", "database-error")
 @tools.instead_of("central.service.update")
 def refused_write_visible(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     try:
@@ -220,7 +216,7 @@ def refused_write_visible(mock: Instance, original: Original, sent: Integration,
         raise
 
 
-_blind("database-text-shown", "Errors show the error text of the database", "database-error", kind="security")(
+_security("database-text-shown", "Errors show the error text of the database", "database-error")(
     tools.refusals,
     "database-error",
     message='Database operation failed: ERROR: null value in column "id" (SQLSTATE 23502)',
@@ -230,16 +226,14 @@ _blind("database-text-shown", "Errors show the error text of the database", "dat
 # -- credentials ----------------------------------------------------------------------------------------
 
 
-@_blind(
-    "any-stars-masked", "Accepts any number of asterisks as the mask", "reconcile-credential-masked", kind="security"
-)
+@_security("any-stars-masked", "Accepts any number of asterisks as the mask", "reconcile-credential-masked")
 @tools.instead_of("central.reconcile.reconcile_credential_masked")
 def any_stars_masked(mock: Instance, original: Original, field: Any, sent: Any, path: Any) -> None:
     stars = isinstance(sent, str) and sent != "" and not sent.strip("*")
     original(field, MASK if stars else sent, path)
 
 
-@_blind("robot-credential-lost", "Loses the stored password of a robot account", "stored-credentials-kept")
+@_state("robot-credential-lost", "Loses the stored password of a robot account", "stored-credentials-kept")
 @tools.instead_of("central.reconcile.stored_credentials_kept")
 def robot_credential_lost(mock: Instance, original: Original, message: Any, sent: Integration, old: Integration) -> Any:
     found = original(message, sent, old)
@@ -247,7 +241,7 @@ def robot_credential_lost(mock: Instance, original: Original, message: Any, sent
     return {**found, "registryRobotCredentials": {**robot, "password": ""}} if robot else found
 
 
-@_blind("azure-converts-any", "Converts a stored docker member to azure for any type", "azure-member-converted")
+@_state("azure-converts-any", "Converts a stored docker member to azure for any type", "azure-member-converted")
 @tools.instead_of("central.service.azure_member_converted")
 def azure_converts_any(mock: Instance, original: Original, sent: Integration, kept: Integration) -> Any:
     return original({**sent, "type": "azure"} if "azure" in sent else sent, kept)
@@ -266,13 +260,13 @@ def _without_identity(mock: Instance, member: str) -> None:
     setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
 
 
-_blind("odd-combinations", "Requires a password of azure despite workload identity")(_without_identity, "azure")
-_blind("google-identity-ignored", "Requires a service account despite workload identity", "odd-combinations")(
+_state("odd-combinations", "Requires a password of azure despite workload identity")(_without_identity, "azure")
+_state("google-identity-ignored", "Requires a service account despite workload identity", "odd-combinations")(
     _without_identity, "google"
 )
 
 
-@_blind("robot-scans-both", "Accepts a robot account alone for both categories of quay", "quay-scanner-without-robot")
+@_state("robot-scans-both", "Accepts a robot account alone for both categories of quay", "quay-scanner-without-robot")
 @tools.instead_of("central.clients.quay_scanner_without_robot")
 def robot_scans_both(mock: Instance, original: Original, quay: Json, categories: list[str]) -> Any:
     return original(quay, categories) if categories == ["SCANNER"] else None
@@ -287,18 +281,18 @@ def _keeps_authorization(mock: Instance, beside: Callable[[Json], bool]) -> None
     )
 
 
-_blind("role-keeps-authorization", "Keeps authorization data if only AssumeRole is used", "ecr-authorization-erased")(
+_state("role-keeps-authorization", "Keeps authorization data if only AssumeRole is used", "ecr-authorization-erased")(
     _keeps_authorization, lambda ecr: not (ecr["useIam"] or ecr["accessKeyId"] or ecr["secretAccessKey"])
 )
 
 
-@_blind("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
+@_state("erased-without-registry", "Erases the authorization data of every ecr integration", "ecr-authorization-erased")
 @tools.instead_of("central.clients.ecr_authorization_erased")
 def erased_without_registry(mock: Instance, original: Original, sent: Integration) -> Any:
     return {**original({**sent, "categories": ["REGISTRY"]}), "categories": sent["categories"]}
 
 
-@_blind("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
+@_state("scanner-v4-stays", "Scanner V4 becomes an integration of another type")
 @tools.instead_of("central.service.scanner_v4_type_fixed")
 def scanner_v4_stays(mock: Instance, original: Original, sent: Integration, kept: Integration) -> None:
     if kept["type"] != "scannerv4":
@@ -308,12 +302,12 @@ def scanner_v4_stays(mock: Instance, original: Original, sent: Integration, kept
 # -- bugs that tests missed -------------------------------------------------------------------------------
 
 
-_blind("key-twice", "GET answers with the key `name` twice", "answer-schema", kind="wire")(
+_wire("key-twice", "GET answers with the key `name` twice", "answer-schema")(
     tools.responses, lambda one: one._replace(body=one.bytes.replace(b'{"id":', b'{"name":"x","id":', 1)), (GET,)
 )
 
 
-@_blind(
+@_state(
     "deleted-text",
     "GET of a deleted integration says that it was deleted",
     "delete-answer",
@@ -336,15 +330,15 @@ def deleted_text(mock: Instance) -> None:
     tools.around(mock, "central.service.get_missing", missing)
 
 
-_blind(
-    "list-skips-tests", "The list shows `skipTestIntegration` as true for all", "list-item-equals-read", kind="schema"
-)(tools.shown, lambda each: each | {"skipTestIntegration": True}, (LIST,))
-_blind("list-name-cut", "The list truncates names to 200 characters", "list-item-equals-read", kind="schema")(
+_schema("list-skips-tests", "The list shows `skipTestIntegration` as true for all", "list-item-equals-read")(
+    tools.shown, lambda each: each | {"skipTestIntegration": True}, (LIST,)
+)
+_schema("list-name-cut", "The list truncates names to 200 characters", "list-item-equals-read")(
     tools.shown, lambda each: each | {"name": each["name"][:200]}, (LIST,)
 )
 
 
-@_blind("filter-old-name", "The filter by name also finds a renamed integration by its old name", "list-by-odd-name")
+@_state("filter-old-name", "The filter by name also finds a renamed integration by its old name", "list-by-odd-name")
 def filter_old_name(mock: Instance) -> None:
     store = mock.central.store
     names: dict[str, set[str]] = {}
@@ -361,7 +355,7 @@ def filter_old_name(mock: Instance) -> None:
     )
 
 
-@_blind("refused-name-taken", "The name of a refused create stays taken", "create-rolled-back")
+@_state("refused-name-taken", "The name of a refused create stays taken", "create-rolled-back")
 def refused_name_taken(mock: Instance) -> None:
     taken: set[str] = set()
 
@@ -380,7 +374,7 @@ def refused_name_taken(mock: Instance) -> None:
     tools.around(mock, "central.service.create", create)
 
 
-@_blind("test-forgets-credential", "/test/updated erases the stored API key", "test-stores-nothing")
+@_state("test-forgets-credential", "/test/updated erases the stored API key", "test-stores-nothing")
 @tools.instead_of("central.service.test")
 def test_forgets_credential(
     mock: Instance, original: Original, sent: Integration | None, *, update_password: bool
@@ -398,34 +392,34 @@ def _refused_creates(mock: Instance, more: Json) -> None:
     tools.errors(mock, lambda body: body | more if body["code"] == 3 else body)
 
 
-_blind("refusal-error-differs", "`error` is `Bad Request` for a refused create", "error-shape", kind="schema")(
+_schema("refusal-error-differs", "`error` is `Bad Request` for a refused create", "error-shape")(
     _refused_creates, {"error": "Bad Request"}
 )
-_blind("refusal-details", "The error of a refused create has details", "error-shape", kind="schema")(
+_schema("refusal-details", "The error of a refused create has details", "error-shape")(
     _refused_creates, {"details": [{"@type": "type.googleapis.com/google.rpc.BadRequest"}]}
 )
 
 
-_blind("key-id-keeps-authorization", "Keeps authorization data if only a key id is set", "ecr-authorization-erased")(
+_state("key-id-keeps-authorization", "Keeps authorization data if only a key id is set", "ecr-authorization-erased")(
     _keeps_authorization, lambda ecr: bool(ecr["accessKeyId"] and not ecr["secretAccessKey"])
 )
 
 
-@_blind("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
+@_state("missing-fields-order", "Lists a missing region before a missing registry id", "missing-fields-listed")
 @tools.instead_of("central.clients._listed")
 def missing_fields_order(mock: Instance, original: Original, start: str, *found: Problem | None) -> Any:
     first = [each for each in found if each and each.rule == "ecr-region-required"]
     return original(start, *first, *(each for each in found if each not in first))
 
 
-@_blind("private-endpoints", "Refuses endpoints in private networks", "endpoint-as-sent")
+@_state("private-endpoints", "Refuses endpoints in private networks", "endpoint-as-sent")
 @tools.instead_of("central.validation._endpoint")
 def private_endpoints(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if endpoint.startswith(("10.", "192.168.")) else endpoint)
 
 
 for _field in ("project", "region", "registryId", "grpcEndpoint"):
-    _blind(f"guards-{_field}", f"Requires the credentials to change `{_field}`", "reconcile-free-fields")(
+    _state(f"guards-{_field}", f"Requires the credentials to change `{_field}`", "reconcile-free-fields")(
         tools.dependent, _field
     )
 
@@ -444,17 +438,12 @@ for _name, _how, _equal in (
     ("case", "changes its case", lambda sent, kept: sent.lower() == kept.lower()),
     ("left-out", "is left out", lambda sent, _: not sent),
 ):
-    _blind(
-        f"endpoint-{_name}",
-        f"Keeps a stored credential although an endpoint {_how}",
-        "reconcile-dependent-unchanged",
-        kind="security",
+    _security(
+        f"endpoint-{_name}", f"Keeps a stored credential although an endpoint {_how}", "reconcile-dependent-unchanged"
     )(_unchanged_if, _equal)
 
 
-@_blind(
-    "duplicate-inside", "Accepts a repeated field of a config, and uses the last one", "duplicate-field", kind="wire"
-)
+@_wire("duplicate-inside", "Accepts a repeated field of a config, and uses the last one", "duplicate-field")
 @tools.reader
 class _DuplicateInside(protojson.Reading):
     def duplicate_field(self, *arguments: Any) -> None:
@@ -462,7 +451,7 @@ class _DuplicateInside(protojson.Reading):
             super().duplicate_field(*arguments)
 
 
-@_blind("text-for-a-bool-inside", 'Reads `"true"` as true in a config', "field-value", kind="wire")
+@_wire("text-for-a-bool-inside", 'Reads `"true"` as true in a config', "field-value")
 @tools.reader
 class _TextForABoolInside(protojson.Reading):
     def scalar(self, field: Field) -> Any:
@@ -475,15 +464,15 @@ class _TextForABoolInside(protojson.Reading):
             raise
 
 
-_blind("filter-glob", "The filter by name treats asterisks as wildcards", "list-by-name")(tools.filtered, fnmatchcase)
-_blind("get-without-external-id", "GET of ecr omits the external id", "read-after-create", kind="schema")(
+_state("filter-glob", "The filter by name treats asterisks as wildcards", "list-by-name")(tools.filtered, fnmatchcase)
+_schema("get-without-external-id", "GET of ecr omits the external id", "read-after-create")(
     tools.shown,
     lambda each: each | {"ecr": each["ecr"] | {"assumeRoleExternalId": ""}} if "ecr" in each else each,
     (GET,),
 )
 
 
-@_blind(
+@_state(
     "ghcr-without-config",
     "Accepts ghcr without the docker member",
     "docker-config-required",
@@ -494,7 +483,7 @@ def ghcr_without_config(mock: Instance, original: Original, sent: Integration) -
     return None if sent["type"] == "ghcr" and "docker" not in sent else original(sent)
 
 
-@_blind(
+@_state(
     "project-required",
     "Also reports a missing project of artifactregistry",
     "google-endpoint-required",
@@ -516,12 +505,10 @@ for _name, _what, _is_seen in (
     ("short", "of one character", lambda secret: len(secret) == 1),
     ("foreign", "with characters beyond ASCII", lambda secret: not secret.isascii()),
 ):
-    _blind(f"shown-if-{_name}", f"Reads show credentials {_what}", "credentials-masked", kind="security")(
-        _seen_if, _is_seen
-    )
+    _security(f"shown-if-{_name}", f"Reads show credentials {_what}", "credentials-masked")(_seen_if, _is_seen)
 
 
-@_blind("shown-if-pretty", "An indented GET shows credentials", "credentials-masked", kind="security")
+@_security("shown-if-pretty", "An indented GET shows credentials", "credentials-masked")
 @tools.answering(GET)
 def shown_if_pretty(proceed: Proceed, exchange: Exchange) -> Response:
     response, found = proceed(exchange), exchange.sandbox.central.store.get(exchange.id)
@@ -531,7 +518,7 @@ def shown_if_pretty(proceed: Proceed, exchange: Exchange) -> Response:
     return response._replace(body=json.dumps(shown, indent=2).encode()).sized()
 
 
-_blind("blank-is-no-name", "Refuses a name of only spaces as missing", "name-required")(
+_state("blank-is-no-name", "Refuses a name of only spaces as missing", "name-required")(
     tools.around,
     "central.validation.name_required",
     lambda original, sent: original({**sent, "name": sent["name"].strip()}),
@@ -552,13 +539,13 @@ def _supports(mock: Instance, parameter: str, keep: Callable[[list[Json], str], 
     tools.handled(mock, (LIST,), listed)
 
 
-_blind("list-of-a-type", "The list supports a query key `type`", "unknown-query-ignored", kind="wire")(
+_wire("list-of-a-type", "The list supports a query key `type`", "unknown-query-ignored")(
     _supports, "type=([^&]*)", lambda items, type: [each for each in items if each["type"] == type]
 )
-_blind("one-problem-listed", "Reports a single problem as a list of problems", "problems-listed")(
+_state("one-problem-listed", "Reports a single problem as a list of problems", "problems-listed")(
     tools.error_texts, partial(re.sub, "^Validation error: (.*?)(?=: invalid)", r"Validation errors: [\1]")
 )
-_blind(
+_state(
     "azure-text",
     "Errors of azure lack their prefix",
     "azure-password-required",
@@ -573,20 +560,20 @@ for _name, _what, _pattern, _meant in (
     ("comments-taken", "Accepts comments in a body", rb"/\*.*?\*/", b""),
     ("constants-taken", "Reads NaN in a body as null", rb"\bNaN\b", b"null"),
 ):
-    _blind(_name, _what, "body-syntax", kind="wire")(tools.bodies, partial(re.compile(_pattern).sub, _meant))
-_blind("null-for-a-body", "Reads the body `null` as an empty body", "unexpected-token", kind="wire")(
+    _wire(_name, _what, "body-syntax")(tools.bodies, partial(re.compile(_pattern).sub, _meant))
+_wire("null-for-a-body", "Reads the body `null` as an empty body", "unexpected-token")(
     tools.bodies, lambda body: b"{}" if body == b"null" else body
 )
 
 
-@_blind("secret-key-lost", "Loses the stored secret access key of ecr", "stored-credentials-kept")
+@_state("secret-key-lost", "Loses the stored secret access key of ecr", "stored-credentials-kept")
 @tools.instead_of("central.reconcile.stored_credentials_kept")
 def secret_key_lost(mock: Instance, original: Original, message: Any, sent: Integration, old: Integration) -> Any:
     found = original(message, sent, old)
     return {**found, "secretAccessKey": ""} if "secretAccessKey" in found else found
 
 
-@_blind("test-keeps-nothing", "/test/updated does not use the stored credentials", "reconcile-on-test")
+@_state("test-keeps-nothing", "/test/updated does not use the stored credentials", "reconcile-on-test")
 def test_keeps_nothing(mock: Instance) -> None:
     is_test = tools.during(mock, TEST_UPDATED)
     tools.around(
@@ -596,7 +583,7 @@ def test_keeps_nothing(mock: Instance) -> None:
     )
 
 
-@_blind("generated-stay", "An autogenerated integration cannot be deleted", "delete-answer")
+@_state("generated-stay", "An autogenerated integration cannot be deleted", "delete-answer")
 @tools.instead_of("central.service.delete")
 def generated_stay(mock: Instance, original: Original, id: str) -> None:
     found = mock.central.store.get(id)
@@ -605,20 +592,20 @@ def generated_stay(mock: Instance, original: Original, id: str) -> None:
     original(id)
 
 
-_blind("delete-any-case", "DELETE accepts ids in upper case", "delete-missing")(
+_state("delete-any-case", "DELETE accepts ids in upper case", "delete-missing")(
     tools.around, "central.service.delete", lambda original, id: original(id.lower())
 )
 
 
-_blind("list-limit", "The list supports a query key `limit`", "unknown-query-ignored", kind="wire")(
+_wire("list-limit", "The list supports a query key `limit`", "unknown-query-ignored")(
     _supports, "limit=([0-9]+)", lambda items, number: items[: int(number)]
 )
-_blind("list-pagination", "The list supports a query key `pagination.limit`", "unknown-query-ignored", kind="wire")(
+_wire("list-pagination", "The list supports a query key `pagination.limit`", "unknown-query-ignored")(
     _supports, r"pagination\.limit=([0-9]+)", lambda items, number: items[: int(number)]
 )
 
 
-@_blind("google-not-updated", "Refuses an update of type google", "google-not-created")
+@_state("google-not-updated", "Refuses an update of type google", "google-not-created")
 @tools.instead_of("central.service.update")
 def google_not_updated(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     mock.central.service.google_not_created(sent)
@@ -628,7 +615,7 @@ def google_not_updated(mock: Instance, original: Original, sent: Integration, *,
 # -- bugs that a default run missed --------------------------------------------------------------------------
 
 
-@_blind("project-kept", "An update of a google config without the project keeps the stored one", "update-replaces")
+@_state("project-kept", "An update of a google config without the project keeps the stored one", "update-replaces")
 @tools.given_to(tools.updated)
 def project_kept(old: Json, sent: Json) -> Json:
     if "google" not in sent or "google" not in old or sent["google"]["project"]:
@@ -636,7 +623,7 @@ def project_kept(old: Json, sent: Json) -> Json:
     return {**sent, "google": {**sent["google"], "project": old["google"]["project"]}}
 
 
-@_blind("iam-turned-off", "IAM can be turned off without credentials", "reconcile-dependent-unchanged", kind="security")
+@_security("iam-turned-off", "IAM can be turned off without credentials", "reconcile-dependent-unchanged")
 @tools.instead_of("central.reconcile.reconcile_dependent_unchanged")
 def iam_turned_off(_mock: Instance, original: Original, field: Field, sent: Any, kept: Any, path: Any) -> None:
     if field.name != "useIam" or sent:
@@ -664,15 +651,13 @@ def _keeps_stored(mock: Instance, form: str) -> None:
     tools.around(mock, "central.service.update", update)
 
 
-_blind("mask-keeps", "PUT keeps the old credential if the mask is sent", "mask-taken-literally", kind="security")(
-    _keeps_stored, MASK
-)
-_blind("empty-keeps", "PUT keeps the old credential if an empty one is sent", "credentials-replaced", kind="security")(
+_security("mask-keeps", "PUT keeps the old credential if the mask is sent", "mask-taken-literally")(_keeps_stored, MASK)
+_security("empty-keeps", "PUT keeps the old credential if an empty one is sent", "credentials-replaced")(
     _keeps_stored, ""
 )
 
 
-@_blind("type-before-name", "An update checks for type Scanner V4 before it checks the name", "scanner-v4-type-fixed")
+@_state("type-before-name", "An update checks for type Scanner V4 before it checks the name", "scanner-v4-type-fixed")
 @tools.instead_of("central.service.update")
 def type_before_name(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     found = mock.central.store.get(sent["id"])
@@ -681,7 +666,7 @@ def type_before_name(mock: Instance, original: Original, sent: Integration, *, u
     original(sent, update_password=update_password)
 
 
-@_blind("test-stores-skip", "A test stores `skipTestIntegration`", "test-stores-nothing")
+@_state("test-stores-skip", "A test stores `skipTestIntegration`", "test-stores-nothing")
 @tools.instead_of("central.service.test")
 def test_stores_skip(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     store = mock.central.store
@@ -693,24 +678,21 @@ def test_stores_skip(mock: Instance, original: Original, sent: Integration | Non
             store.put({**found.integration, "skipTestIntegration": sent["skipTestIntegration"]})
 
 
-_blind("region-lower", "Stores the region of ecr in lower case", "read-after-create")(
+_state("region-lower", "Stores the region of ecr in lower case", "read-after-create")(
     tools.field_stored, "region", str.lower
 )
-_blind("unlisted-config", "The list omits a docker config without an endpoint", "odd-combinations")(
+_state("unlisted-config", "The list omits a docker config without an endpoint", "odd-combinations")(
     tools.shown,
     lambda each: {name: value for name, value in each.items() if name != "docker" or value["endpoint"]},
     (LIST,),
 )
 
 
-_blind("filter-cut", "The filter by name compares only 100 characters", "list-by-odd-name")(
+_state("filter-cut", "The filter by name compares only 100 characters", "list-by-odd-name")(
     tools.filtered, lambda name, wanted: name[:100] == wanted[:100]
 )
-_blind(
-    "endpoint-other-port",
-    "Keeps a stored credential although the port changes",
-    "reconcile-dependent-unchanged",
-    kind="security",
+_security(
+    "endpoint-other-port", "Keeps a stored credential although the port changes", "reconcile-dependent-unchanged"
 )(_unchanged_if, lambda sent, kept: re.sub(":[0-9]+$", "", sent) == re.sub(":[0-9]+$", "", kept))
 
 
@@ -720,7 +702,7 @@ def _if_match(proceed: Proceed, exchange: Exchange) -> Response:
     return proceed(exchange)
 
 
-_blind("if-match", "Refuses a list with If-Match", "odd-headers", kind="wire")(tools.handled, (LIST,), _if_match)
-_blind("if-match-on-write", "Refuses an update or a delete with If-Match", "odd-headers", kind="wire")(
+_wire("if-match", "Refuses a list with If-Match", "odd-headers")(tools.handled, (LIST,), _if_match)
+_wire("if-match-on-write", "Refuses an update or a delete with If-Match", "odd-headers")(
     tools.handled, (PUT, PATCH, DELETE), _if_match
 )

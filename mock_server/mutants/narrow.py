@@ -7,6 +7,7 @@ import random
 import re
 import uuid
 from collections import Counter
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -22,15 +23,22 @@ from mock_server.mutants import memory, mutant, tools
 from mock_server.mutants.tools import DELETE, GET, LIST, PATCH, PUT, TEST, TEST_UPDATED, Json, Original
 from mock_server.state.memory import joined
 
+_state = partial(mutant, kind="state")
+_schema = partial(mutant, kind="schema")
+_status = partial(mutant, kind="status")
+_security = partial(mutant, kind="security")
+_wire = partial(mutant, kind="wire")
+_rule = partial(mutant, kind="rule")
+
 # -- requests --------------------------------------------------------------------------------------------
 
 
-mutant("test-path-is-an-id", "GET of the path `/test` answers 405", kind="status")(
+_status("test-path-is-an-id", "GET of the path `/test` answers 405")(
     tools.refused_where, (GET,), lambda exchange: exchange.id == "test", tools.refused(405, "Method Not Allowed", 12)
 )
 
 
-@mutant("body-on-read-ignored", "Refuses reads and DELETE with a body that is not JSON", kind="wire")
+@_wire("body-on-read-ignored", "Refuses reads and DELETE with a body that is not JSON")
 def body_on_read_ignored(mock: Instance) -> None:
     def is_no_json(exchange: Exchange) -> bool:
         try:
@@ -42,7 +50,7 @@ def body_on_read_ignored(mock: Instance) -> None:
     tools.refused_where(mock, (GET, LIST, DELETE), is_no_json, tools.refused(400, "invalid JSON"))
 
 
-@mutant("garbage-refused", "An update or a test with binary data answers 200 and does nothing", kind="wire")
+@_wire("garbage-refused", "An update or a test with binary data answers 200 and does nothing")
 @tools.answering(PUT, PATCH, TEST, TEST_UPDATED)
 def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     first = exchange.request.body.read()[:1]
@@ -50,7 +58,7 @@ def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     return answer if first in (b"\x00", b"\x1f", b"\x89") else proceed(exchange)
 
 
-@mutant("odd-paths", "GET compares ids only up to NUL", kind="security")
+@_security("odd-paths", "GET compares ids only up to NUL")
 @tools.instead_of("central.service.get")
 def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     start, nul, _ = id.partition("\0")
@@ -58,7 +66,7 @@ def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     return original(alike[0] if alike else id)
 
 
-@mutant("odd-ids-written", "DELETE of an id that is not a UUID answers 400", kind="status")
+@_status("odd-ids-written", "DELETE of an id that is not a UUID answers 400")
 def odd_ids_written(mock: Instance) -> None:
     def is_no_uuid(exchange: Exchange) -> bool:
         try:
@@ -70,13 +78,13 @@ def odd_ids_written(mock: Instance) -> None:
     tools.refused_where(mock, (DELETE,), is_no_uuid, tools.refused(400, "invalid UUID"))
 
 
-mutant("odd-queries", "Refuses a query with `<script` with 403", kind="status")(
+_status("odd-queries", "Refuses a query with `<script` with 403")(
     tools.refused_where,
     (LIST,),
     lambda exchange: "<script" in unquote(exchange.request.query),
     tools.refused(403, "request blocked", 7),
 )
-mutant("odd-headers", "Refuses a list with `Accept: application/xml` with 406", kind="status")(
+_status("odd-headers", "Refuses a list with `Accept: application/xml` with 406")(
     tools.refused_where,
     (LIST,),
     lambda exchange: "xml" in exchange.request.headers.get("accept", ""),
@@ -84,7 +92,7 @@ mutant("odd-headers", "Refuses a list with `Accept: application/xml` with 406", 
 )
 
 
-@mutant("much-of-everything", "Refuses more than a hundred categories", kind="status")
+@_status("much-of-everything", "Refuses more than a hundred categories")
 @tools.instead_of("central.validation.category_required")
 def much_of_everything(mock: Instance, original: Original, sent: Integration) -> Any:
     if len(sent["categories"]) > 100:
@@ -92,7 +100,7 @@ def much_of_everything(mock: Instance, original: Original, sent: Integration) ->
     return original(sent)
 
 
-@mutant("empty-texts", "A clairify integration without any address answers 500", kind="status", check="no-server-error")
+@_status("empty-texts", "A clairify integration without any address answers 500", check="no-server-error")
 @tools.instead_of("central.validation.endpoint")
 def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
@@ -101,7 +109,7 @@ def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     return original(sent)
 
 
-@mutant("control-characters", "Truncates strings of a create at NUL", kind="state")
+@_state("control-characters", "Truncates strings of a create at NUL")
 def control_characters(mock: Instance) -> None:
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
@@ -111,7 +119,7 @@ def control_characters(mock: Instance) -> None:
     tools.around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
 
 
-@mutant("no-server-error", "A test of an unknown category answers 500", kind="status")
+@_status("no-server-error", "A test of an unknown category answers 500")
 @tools.instead_of("central.service.test")
 def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
@@ -122,13 +130,13 @@ def no_server_error(mock: Instance, original: Original, sent: Integration | None
 # -- values ----------------------------------------------------------------------------------------------
 
 
-@mutant("answer-complete", "The list shows an empty `source` where none is set", kind="schema")
+@_schema("answer-complete", "The list shows an empty `source` where none is set")
 def answer_complete(mock: Instance) -> None:
     empty = dict.fromkeys(("clusterId", "namespace", "imagePullSecretName"), "")
     tools.shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
 
 
-@mutant("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host", kind="state")
+@_state("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host")
 def values_kept_exactly(mock: Instance) -> None:
     def needed(url: str) -> str:
         scheme, separator, rest = url.partition("://")
@@ -138,7 +146,7 @@ def values_kept_exactly(mock: Instance) -> None:
     tools.field_stored(mock, "endpoint", needed)
 
 
-@mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host", kind="security")
+@_security("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host")
 @tools.instead_of("central.validation._endpoint")
 def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
@@ -146,12 +154,12 @@ def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     return original("localhost" if local else endpoint)
 
 
-mutant("generated-valid", "Removes trailing dashes and dots from a name", kind="state")(
+_state("generated-valid", "Removes trailing dashes and dots from a name")(
     tools.field_stored, "name", lambda name: name.rstrip("-.")
 )
 
 
-@mutant("other-fields-kept", "An update keeps fields of `source` that are sent empty", kind="state")
+@_state("other-fields-kept", "An update keeps fields of `source` that are sent empty")
 @tools.given_to(tools.updated)
 def other_fields_kept(old: Integration, sent: Integration) -> Integration:
     before, now = old["source"], sent["source"]
@@ -163,7 +171,7 @@ def other_fields_kept(old: Integration, sent: Integration) -> Integration:
 # -- validation ------------------------------------------------------------------------------------------
 
 
-@mutant("problems-listed", "Reports the missing category before a local endpoint", kind="status")
+@_status("problems-listed", "Reports the missing category before a local endpoint")
 def problems_listed(mock: Instance) -> None:
     rules = mock.central.validation
 
@@ -176,7 +184,7 @@ def problems_listed(mock: Instance) -> None:
     tools.replace_method(rules, "check", check)
 
 
-@mutant("tested-before-stored", "An update is not tested before it is stored", kind="rule")
+@_rule("tested-before-stored", "An update is not tested before it is stored")
 @tools.instead_of("central.service._valid_tested_sorted")
 def tested_before_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     if not sent["id"]:
@@ -184,13 +192,13 @@ def tested_before_stored(mock: Instance, original: Original, sent: Integration) 
     return {**original({**sent, "skipTestIntegration": True}), "skipTestIntegration": sent["skipTestIntegration"]}
 
 
-@mutant("first-category-tested", "Tests the categories in the order of their numbers", kind="rule")
+@_rule("first-category-tested", "Tests the categories in the order of their numbers")
 def first_category_tested(mock: Instance) -> None:
     service = mock.central.service
     tools.around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
 
 
-@mutant("all-categories-activated", "Reports only the first category that fails when the test is skipped", kind="rule")
+@_rule("all-categories-activated", "Reports only the first category that fails when the test is skipped")
 @tools.instead_of("central.clients.activation")
 def all_categories_activated(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
@@ -198,24 +206,24 @@ def all_categories_activated(mock: Instance, original: Original, sent: Integrati
     return Problem(found.rule, f"{first[1]}: {first[2]}") if found and first else found
 
 
-mutant("missing-fields-listed", "Reports only the first of several missing fields", kind="rule")(
+_rule("missing-fields-listed", "Reports only the first of several missing fields")(
     tools.around,
     "central.clients._listed",
     lambda original, start, *found: original(start, next(filter(None, found), None)),
 )
-mutant("build-rules-on-update", "Accepts an update of clair without an endpoint", kind="rule")(
+_rule("build-rules-on-update", "Accepts an update of clair without an endpoint")(
     tools.suppress_rule, "central.service.update", "clair-endpoint-required"
 )
 
 
-@mutant("test-passes", "The test of Scanner V4 without addresses fails", kind="rule")
+@_rule("test-passes", "The test of Scanner V4 without addresses fails")
 @tools.instead_of("central.clients._address")
 def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
-@mutant("generated-refused", "Does not roll back a scanner whose client cannot be built", kind="state")
+@_state("generated-refused", "Does not roll back a scanner whose client cannot be built")
 @tools.instead_of("central.service.create_rolled_back")
 def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
@@ -224,7 +232,7 @@ def generated_refused(mock: Instance, original: Original, id: str) -> None:
         original(id)
 
 
-@mutant("generated-invalid", "Does not roll back a create with a non-ASCII type", kind="state")
+@_state("generated-invalid", "Does not roll back a create with a non-ASCII type")
 @tools.instead_of("central.service.create_rolled_back")
 def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
@@ -236,12 +244,10 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")(
-    tools.dependent, "insecure"
-)
+_rule("reconcile-free-fields", "Requires the credentials to change `insecure`")(tools.dependent, "insecure")
 
 
-@mutant("config-member-kept", "Accepts a change of the config member if no client can be built", kind="security")
+@_security("config-member-kept", "Accepts a change of the config member if no client can be built")
 def config_member_kept(mock: Instance) -> None:
     broken = set[str]()
 
@@ -258,7 +264,7 @@ def config_member_kept(mock: Instance) -> None:
     tools.around(mock, "central.reconcile._verify_member", verify)
 
 
-@mutant("masking-stores-nothing", "The list by name overwrites stored credentials with the mask", kind="security")
+@_security("masking-stores-nothing", "The list by name overwrites stored credentials with the mask")
 @tools.instead_of("central.service.list_by_name")
 def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any:
     central = mock.central
@@ -268,7 +274,7 @@ def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any
     return original(name)
 
 
-@mutant("others-not-masked", "Shows fields with the value of the mask as empty", kind="security")
+@_security("others-not-masked", "Shows fields with the value of the mask as empty")
 def others_not_masked(mock: Instance) -> None:
     def emptied(value: Any) -> Any:
         if isinstance(value, dict):
@@ -278,12 +284,7 @@ def others_not_masked(mock: Instance) -> None:
     tools.around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
-@mutant(
-    "masks-everywhere",
-    "A list with one item shows its robot account unmasked",
-    kind="security",
-    check="credentials-masked",
-)
+@_security("masks-everywhere", "A list with one item shows its robot account unmasked", check="credentials-masked")
 def masks_everywhere(mock: Instance) -> None:
     def in_clear(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
@@ -297,9 +298,7 @@ def masks_everywhere(mock: Instance) -> None:
     tools.answers(mock, (LIST,), changed)
 
 
-@mutant(
-    "masks-empty", "Shows an empty password of docker as empty, not masked", kind="security", check="credentials-masked"
-)
+@_security("masks-empty", "Shows an empty password of docker as empty, not masked", check="credentials-masked")
 def masks_empty(mock: Instance) -> None:
     def shown_empty(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
@@ -309,14 +308,12 @@ def masks_empty(mock: Instance) -> None:
     tools.shown(mock, shown_empty)
 
 
-mutant("mask-tells-nothing", "Shows a long mask for a long credential", kind="security", check="credentials-masked")(
+_security("mask-tells-nothing", "Shows a long mask for a long credential", check="credentials-masked")(
     tools.masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
 )
 
 
-@mutant(
-    "refusals-silent", "The error for an unknown id shows tokens and keys", kind="security", check="credential-leak"
-)
+@_security("refusals-silent", "The error for an unknown id shows tokens and keys", check="credential-leak")
 def refusals_silent(mock: Instance) -> None:
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
 
@@ -328,7 +325,7 @@ def refusals_silent(mock: Instance) -> None:
     tools.add_to_refusals(mock, "central.service._reconciled", credential, rule="update-missing")
 
 
-@mutant("credential-in-error", "The error for a token or key that is not a string shows it", kind="security")
+@_security("credential-in-error", "The error for a token or key that is not a string shows it")
 @tools.reader
 class _CredentialInError(protojson.Reading):
     def shown(self, token: Any) -> str:
@@ -337,7 +334,7 @@ class _CredentialInError(protojson.Reading):
         return super().shown(token)
 
 
-@mutant("create-answer-in-clear", "The answer to a create shows the credentials", kind="security")
+@_security("create-answer-in-clear", "The answer to a create shows the credentials")
 def create_answer_in_clear(mock: Instance) -> None:
     mock.central.rendering.in_clear = True
 
@@ -345,10 +342,10 @@ def create_answer_in_clear(mock: Instance) -> None:
 # -- callers ---------------------------------------------------------------------------------------------
 
 
-mutant("token-silent", "The error for a wrong password shows the password", kind="security", auth=True)(
+_security("token-silent", "The error for a wrong password shows the password", auth=True)(
     tools.add_to_refusals, "central.auth.check_basic", lambda coded: f": {coded}"
 )
-mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
+_security("www-authenticate", "A 401 has no WWW-Authenticate", auth=True)(
     tools.responses, lambda response: response.without_header("WWW-Authenticate")
 )
 
@@ -356,7 +353,7 @@ mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", aut
 # -- orders and repetitions ------------------------------------------------------------------------------
 
 
-@mutant("creates-repeat", "After 20 deletes without a list in between, a create stores nothing", kind="state")
+@_state("creates-repeat", "After 20 deletes without a list in between, a create stores nothing")
 def creates_repeat(mock: Instance) -> None:
     store = mock.central.store
     deletes = [0]
@@ -384,7 +381,7 @@ def creates_repeat(mock: Instance) -> None:
 _SLOTS = 20
 
 
-@mutant("updates-repeat", "Every 20th update of an integration stores nothing", kind="state")
+@_state("updates-repeat", "Every 20th update of an integration stores nothing")
 def updates_repeat(mock: Instance) -> None:
     store = mock.central.store
     versions = Counter[str]()
@@ -399,7 +396,7 @@ def updates_repeat(mock: Instance) -> None:
     tools.around(mock, "central.service.update", update)
 
 
-@mutant("reads-steady", "Every 20th GET of an unchanged integration answers 404", kind="state")
+@_state("reads-steady", "Every 20th GET of an unchanged integration answers 404")
 def reads_steady(mock: Instance) -> None:
     reads = Counter[str]()
 
@@ -416,11 +413,7 @@ def reads_steady(mock: Instance) -> None:
     tools.around(mock, "central.store.put", put)
 
 
-@mutant(
-    "list-holds-what-was-created",
-    "After two deletes, the list shows the first integration again",
-    kind="state",
-)
+@_state("list-holds-what-was-created", "After two deletes, the list shows the first integration again")
 def list_holds_what_was_created(mock: Instance) -> None:
     store = memory(mock)
     deleted: list[Stored] = []
@@ -444,14 +437,12 @@ def list_holds_what_was_created(mock: Instance) -> None:
     tools.around(store, "list_answer", list_all)
 
 
-mutant("list-order", "The order of the list changes with each call", kind="state")(
+_state("list-order", "The order of the list changes with each call")(
     tools.listed_items, lambda items: random.sample(items, len(items))
 )
 
 
-@mutant(
-    "update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel", kind="state"
-)
+@_state("update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel")
 @tools.instead_of("central.service.update")
 def update_read_back(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     types = ("artifactory", "ghcr", "rhel")
@@ -461,11 +452,7 @@ def update_read_back(mock: Instance, original: Original, sent: Integration, *, u
     original(sent, update_password=update_password)
 
 
-@mutant(
-    "update-changes-one",
-    "An update also changes `clusterId` of integrations whose names begin with the old name",
-    kind="state",
-)
+@_state("update-changes-one", "An update also changes `clusterId` of integrations whose names begin with the old name")
 @tools.instead_of("central.service.update")
 def update_changes_one(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
@@ -477,7 +464,7 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
             store.put({**other, "clusterId": sent["clusterId"]})
 
 
-@mutant("reads-repeat", "A PUT that changes nothing erases the endpoint", kind="state")
+@_state("reads-repeat", "A PUT that changes nothing erases the endpoint")
 @tools.instead_of("central.service.update")
 def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     members = tools.config_members(mock)
@@ -489,7 +476,7 @@ def reads_repeat(mock: Instance, original: Original, sent: Integration, *, updat
         mock.central.store.put({**after.integration, **emptied})
 
 
-@mutant("lifecycle-machine", "The name of a renamed integration stays taken after its delete", kind="state")
+@_state("lifecycle-machine", "The name of a renamed integration stays taken after its delete")
 def lifecycle_machine(mock: Instance) -> None:
     store = memory(mock)
     first: dict[str, str] = {}
@@ -508,7 +495,7 @@ def lifecycle_machine(mock: Instance) -> None:
     tools.around(store, "remove", remove)
 
 
-@mutant("others-untouched", "A create marks the first integration as generated", kind="state")
+@_state("others-untouched", "A create marks the first integration as generated")
 @tools.instead_of("central.service.create")
 def others_untouched(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
