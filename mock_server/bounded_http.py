@@ -72,14 +72,6 @@ class KeptConnection:
         _local.kept = None
 
 
-def _require_may_connect() -> None:
-    """Raise ConnectionResetError inside a `KeptConnection`."""
-    kept: KeptConnection | None = getattr(_local, "kept", None)
-    if kept is not None:
-        kept.refused = True
-        raise ConnectionResetError("the connection is not open any more")
-
-
 def _seconds_left() -> float | None:
     """Return the seconds until the deadline of this thread, or None without a deadline.
 
@@ -147,8 +139,11 @@ class _Connection(HTTPConnection):
         super().putrequest(method, target or url, *arguments, **named)
 
     def connect(self) -> None:
-        """Open the connection, if that is allowed."""
-        _require_may_connect()
+        """Open the connection; raise ConnectionResetError inside a `KeptConnection`."""
+        kept: KeptConnection | None = getattr(_local, "kept", None)
+        if kept is not None:
+            kept.refused = True
+            raise ConnectionResetError("the connection is not open any more")
         super().connect()
 
 

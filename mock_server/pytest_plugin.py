@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -176,9 +176,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     is_marked = any(each.name == "mock_central" for each in item.own_markers)
     if is_marked and shared and "mock_central" not in fixtures:
         where = "pytestmark of the module" if "module" in shared[0] else "the fixture mock_central_settings"
-        pytest.fail(
-            f"pytest.mark.mock_central: does not apply to {shared[0]}, which tests share; use {where}", pytrace=False
-        )
+        _fail(f"pytest.mark.mock_central: does not apply to {shared[0]}, which tests share; use {where}")
 
 
 def _require_usage(file: str) -> None:
@@ -188,10 +186,9 @@ def _require_usage(file: str) -> None:
     try:
         if Path(file).exists():
             usages.read(Path(file))
+        is_counts = "::" not in file
     except usages.UsageError:
         is_counts = False
-    else:
-        is_counts = "::" not in file
     if not is_counts:
         raise pytest.UsageError(
             f"--mock-central-report: {file} is not a usage file, and would be overwritten; "
@@ -208,14 +205,16 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
 
 
 def _verify(server: MockServer, fail_on: Sequence[str]) -> None:
-    problem = ""
     try:
         if fail_on:
             server.verify(*fail_on)
     except AssertionError as error:
-        problem = str(error)
-    if problem:  # outside of the handler, so that pytest does not show the causes
-        pytest.fail(problem, pytrace=False)
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    """Fail the test with one line: without a traceback, and without the error that is being handled."""
+    raise pytest.fail.Exception(text, pytrace=False) from None
 
 
 # -- settings of markers and options ---------------------------------------------------------------------------------
@@ -226,23 +225,19 @@ def _chosen(request: pytest.FixtureRequest, common: Mapping[str, Any]) -> tuple[
     from mock_server.settings import from_names
 
     marker = request.node.get_closest_marker("mock_central")
-    problem = ""
     try:
         named = _named(marker.args, marker.kwargs) if marker else {}
         fail_on = _fail_on(request.config, named.pop("fail_on", None))
         return from_names(**{"fatal_answers": True} | dict(common) | named), fail_on
     except (ValueError, TypeError) as error:
-        problem = str(error)
-    pytest.fail(f"{'pytest.mark.mock_central' if marker else 'mock_central'}: {problem}", pytrace=False)
+        _fail(f"{'pytest.mark.mock_central' if marker else 'mock_central'}: {error}")
 
 
 def _started(start: Any) -> Any:
-    problem = ""
     try:
         return start()
     except ValueError as error:  # errors that only an app finds: an unknown mutant or operation, an invalid state
-        problem = str(error)
-    return pytest.fail(f"mock_central: {problem}", pytrace=False)
+        _fail(f"mock_central: {error}")
 
 
 def _named(args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:

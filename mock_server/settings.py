@@ -154,8 +154,10 @@ class Settings:
         self._read_list("permissions", _permission)
         self._read_list("upstream_paths", _path_pattern)
         self._read_list("allow_hosts", _host_name)
-        _check_release("central_version", self.central_version)
-        _one_of("validation", self.validation, VALIDATION_MODES)
+        _check_release(self.central_version)
+        if self.validation not in VALIDATION_MODES:
+            known = ", ".join(VALIDATION_MODES)
+            raise ValueError(f"validation: {self.validation!r} is unknown; use one of {known}")
         _check_scenario(self)
         _check_store(self)
         if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", self.namespace):
@@ -173,7 +175,7 @@ class Settings:
             _check_build(self.ui)
         _check_needs(self)
         if self.upstream_ca is not None:
-            _check_certificates("upstream_ca", self.upstream_ca)
+            _check_certificates(self.upstream_ca)
 
     def _read_list(
         self,
@@ -231,8 +233,6 @@ def documentation(of: type[Any] = Settings) -> dict[str, str]:
         match statement, following:
             case ast.AnnAssign(target=ast.Name(name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = " ".join(text.partition("\n\n")[0].split())
-            case _:
-                pass
     return found
 
 
@@ -344,37 +344,37 @@ def _check_origin(origin: str) -> None:
         raise ValueError(f"cors: {without_userinfo(origin)!r} is not an origin as browsers send it; {hint}")
 
 
-def _check_address(name: str, url: str) -> None:
+def _check_upstream(url: str) -> None:
     parts = server_url(url, "http", "https")
     if parts is None:
         raise ValueError(
-            f"{name}: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
+            f"upstream: {without_userinfo(url.partition('?')[0])!r} is not the URL of a server; "
             f"give one such as https://central.example.com"
         )
     if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError(f"{name}: the URL has credentials, a query or a fragment; clients send their own credentials")
+        raise ValueError("upstream: the URL has credentials, a query or a fragment; clients send their own credentials")
 
 
-def _check_certificates(name: str, file: Path) -> None:
+def _check_certificates(file: Path) -> None:
     import ssl
 
     try:
         ssl.create_default_context(cafile=file)
     except OSError as error:
-        raise ValueError(f"{name}: {file} holds no certificates that can be read: {error}") from None
+        raise ValueError(f"upstream_ca: {file} holds no certificates that can be read: {error}") from None
 
 
-def _check_release(name: str, release: str) -> None:
+def _check_release(release: str) -> None:
     try:
         contracts.load().releases.find(release)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        raise ValueError(f"central_version: {error}") from None
 
 
 def _check_needs(settings: Settings) -> None:
     """Raise ValueError if a setting does nothing without another one."""
     if settings.upstream is not None:
-        _check_address("upstream", settings.upstream)
+        _check_upstream(settings.upstream)
     elif settings.upstream_paths:
         raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} needs upstream; give its URL, too")
     elif settings.upstream_ca is not None:
@@ -394,8 +394,3 @@ def _check_scenario(settings: Settings) -> None:
         raise ValueError(f"scenario: {error}") from None
     if settings.empty and settings.scenario not in (scenarios.DEFAULT, "empty"):
         raise ValueError(f"empty: cannot be combined with the scenario {settings.scenario!r}; choose one of them")
-
-
-def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{name}: {value!r} is unknown; use one of {', '.join(known)}")

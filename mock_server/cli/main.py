@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,15 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 stack.enter_context(states.locked(beside.save))
             if files and files.ca and ca_out:
                 ca_out.write_text(files.ca)
-            banner = startup.Banner(settings, host, port, files is not None, ca_out, chosen["control_token_file"])
+            announce = partial(
+                startup.announce,
+                settings,
+                host,
+                port,
+                secure=files is not None,
+                ca=ca_out,
+                control_token_file=chosen["control_token_file"],
+            )
             worker.serve(
                 settings,
                 address,
@@ -97,7 +106,7 @@ def serve(context: click.Context, /, **chosen: Any) -> None:
                 body_timeout=chosen["body_timeout"],
                 save=beside.save,
                 on_start=beside.start,
-                on_listening=banner.show,
+                on_listening=announce,
             )
         except states.StateError as error:
             raise click.ClickException(f"--save {error}") from None

@@ -46,7 +46,8 @@ def fetched(url: str, *, token: str = "", ca: Path | None = None, insecure: bool
     """
     status, content = asked(url, PATH, token=token, ca=ca, insecure=insecure)
     if status != 200:
-        raise RecordError(f"{url}: answered {status}{_hint(status)}")
+        hint = "; --token-file FILE names a token that may read integrations" if status in (401, 403) else ""
+        raise RecordError(f"{url}: answered {status}{hint}")
     try:
         found = None if bounded_http.is_expensive(content) else states.read_json(content)
     except states.StateError as error:
@@ -82,8 +83,10 @@ def asked(url: str, path: str, *, token: str, ca: Path | None, insecure: bool) -
             )  # fmt: skip
             content = bounded_http.read(answer)
     except (urllib3.exceptions.HTTPError, OSError, bounded_http.BodyTooLongError) as error:
-        hint = "; --ca-file trusts its certificate, --insecure any" if _has_certificate_failed(error) else ""
-        raise RecordError(f"{url}: {_harmless(_reason(error), token)}{hint}") from None
+        reason = _reason(error)
+        is_untrusted = "CERTIFICATE_VERIFY_FAILED" in f"{error} {reason}"
+        hint = "; --ca-file trusts its certificate, --insecure any" if is_untrusted else ""
+        raise RecordError(f"{url}: {_harmless(reason, token)}{hint}") from None
     return answer.status, content
 
 
@@ -106,10 +109,6 @@ def _connections(url: str, context: ssl.SSLContext) -> urllib3.PoolManager:
     return bounded_http.bounded(urllib3.ProxyManager(proxy, ssl_context=context))
 
 
-def _has_certificate_failed(error: BaseException) -> bool:
-    return "CERTIFICATE_VERIFY_FAILED" in f"{error} {_reason(error)}"
-
-
 def _reason(error: BaseException) -> str:
     """Return the text of the root cause."""
     while (cause := error.__cause__ or error.__context__ or getattr(error, "reason", None)) is not None:
@@ -124,10 +123,6 @@ def _harmless(text: str, token: str) -> str:
     text = text.replace(token, "[credential]") if token else text
     shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text[:300])
     return shown.replace("##[", r"\x23#[")
-
-
-def _hint(status: int) -> str:
-    return "; --token-file FILE names a token that may read integrations" if status in (401, 403) else ""
 
 
 def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dict[str, Any]:

@@ -201,70 +201,44 @@ def _require_store(settings: Settings) -> None:
 # -- the first lines ---------------------------------------------------------------------------------
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Banner:
-    """The address of the mock, and commands to paste."""
+def announce(
+    settings: Settings, host: str, port: int, *, secure: bool, ca: Path | None, control_token_file: Path | None
+) -> None:
+    """Print the address of the mock and commands to paste, after a warning if anyone can control the mock.
 
-    settings: Settings
-    host: str
-    """As given."""
-    port: int
-    secure: bool = False
-    ca: Path | None = None
-    """The file with the certificate authority."""
-    control_token_file: Path | None = None
-
-    def show(self) -> None:
-        """Print a warning if control calls are open to anyone, then the lines."""
-        if warning := self.warning():
-            click.echo(warning, err=True)
-        click.echo(self.text())
-
-    @property
-    def url(self) -> str:
-        """The address of the server."""
-        return url_of(self.host, self.port, secure=self.secure)
-
-    def text(self) -> str:
-        """Return the lines."""
-        settings, url = self.settings, self.url
-        manner = "as deployed" if settings.as_deployed else "as documented"
-        curl = ("curl -k" if self.ca is None else f"curl --cacert {self.ca}") if self.secure else "curl"
-        token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
-        lines = [
-            f"mock-central listens on {url} and simulates Central {settings.central_version} {manner}.",
-            f"  try      {curl}{token} {url}/v1/imageintegrations",
-        ]
-        if settings.control:
-            file = self.control_token_file
-            control = f' -H "Authorization: Bearer $(cat {file})"' if file else ""
-            lines += [f"  reset    {curl}{control} -X POST {url}/__admin/reset", f"  console  {url}/__admin/"]
-        return "\n".join([*lines, *self._places(), "  stop     Ctrl-C"])
-
-    def _places(self) -> list[str]:
-        settings, lines = self.settings, []
-        if settings.ui is not None:
-            login = (
-                f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
-            )
-            if settings.upstream is not None:
-                login = "as there"
-            lines.append(f"  ui       {self.url}/main/integrations (log in: {login})")
-        if settings.store != MEMORY:
-            lines.append(
-                f"  store    {address(settings.store)}, shared by all replicas with the prefix {settings.store_prefix}"
-            )
-        if settings.upstream is not None:
-            lines.append(f"  rest     forwarded to {settings.upstream}")
-        if self.ca is not None:
-            lines.append(f"  trust    {self.ca} is the certificate authority")
-        return lines
-
-    def warning(self) -> str:
-        """Return a warning if anyone can control the mock, else an empty text."""
-        if not self.settings.control or self.settings.control_token is not None or self.host.startswith(_LOOPBACK):
-            return ""
-        return (
-            f"NOTE: anyone who can reach {self.host or 'this machine'} can control the mock and read what it stores; "
-            f"--control-token-file FILE requires a token, --no-control turns the calls off"
+    `host` is as given; `ca` is the file with the certificate authority.
+    """
+    if settings.control and settings.control_token is None and not host.startswith(_LOOPBACK):
+        click.echo(
+            f"NOTE: anyone who can reach {host or 'this machine'} can control the mock and read what it stores; "
+            f"--control-token-file FILE requires a token, --no-control turns the calls off",
+            err=True,
         )
+    url = url_of(host, port, secure=secure)
+    manner = "as deployed" if settings.as_deployed else "as documented"
+    curl = ("curl -k" if ca is None else f"curl --cacert {ca}") if secure else "curl"
+    token = f" -H 'Authorization: Bearer {settings.credentials.admin_token}'" if settings.auth else ""
+    lines = [
+        f"mock-central listens on {url} and simulates Central {settings.central_version} {manner}.",
+        f"  try      {curl}{token} {url}/v1/imageintegrations",
+    ]
+    if settings.control:
+        control = f' -H "Authorization: Bearer $(cat {control_token_file})"' if control_token_file else ""
+        lines += [f"  reset    {curl}{control} -X POST {url}/__admin/reset", f"  console  {url}/__admin/"]
+    lines += _places(settings, url)
+    if ca is not None:
+        lines.append(f"  trust    {ca} is the certificate authority")
+    click.echo("\n".join([*lines, "  stop     Ctrl-C"]))
+
+
+def _places(settings: Settings, url: str) -> Iterator[str]:
+    if settings.ui is not None:
+        login = f"{settings.credentials.username} / {settings.credentials.password}" if settings.auth else "any name"
+        if settings.upstream is not None:
+            login = "as there"
+        yield f"  ui       {url}/main/integrations (log in: {login})"
+    if settings.store != MEMORY:
+        store = address(settings.store)
+        yield f"  store    {store}, shared by all replicas with the prefix {settings.store_prefix}"
+    if settings.upstream is not None:
+        yield f"  rest     forwarded to {settings.upstream}"

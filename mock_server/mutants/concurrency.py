@@ -14,22 +14,8 @@ from typing import Any
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import memory, mutant
-from mock_server.mutants.tools import (
-    CREATE,
-    DELETE,
-    EVERY,
-    GET,
-    LIST,
-    PATCH,
-    PUT,
-    Original,
-    around,
-    handled,
-    refused,
-    replace_method,
-    wait,
-)
+from mock_server.mutants import memory, mutant, tools
+from mock_server.mutants.tools import CREATE, DELETE, EVERY, GET, LIST, PATCH, PUT, Original
 
 _MEETING = 0.004
 """Seconds to wait for a concurrent request."""
@@ -70,7 +56,7 @@ def name_race(mock: Instance) -> None:
         time.sleep(_MEETING)
         return found
 
-    around(mock, "central.validation.name_unique", check)
+    tools.around(mock, "central.validation.name_unique", check)
 
 
 @_concurrency("creates-at-once", "One of two concurrent creates is lost")
@@ -85,7 +71,7 @@ def creates_lost(mock: Instance) -> None:
         store._by_id = before | {integration["id"]: stored}
         return stored
 
-    around(store, "put", put)
+    tools.around(store, "put", put)
 
 
 @_concurrency("updates-at-once", "Two concurrent updates are mixed")
@@ -104,7 +90,7 @@ def updates_mixed(mock: Instance) -> None:
             endpoint = mine.integration["docker"]["endpoint"]
             store.put({**now.integration, "docker": {**now.integration["docker"], "endpoint": endpoint}})
 
-    around(mock, "central.service.update", update)
+    tools.around(mock, "central.service.update", update)
 
 
 def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str, code: int, *, most: int = 1) -> None:
@@ -113,11 +99,11 @@ def _collide(mock: Instance, operations: tuple[str, ...], status: int, text: str
     def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
             if now > most:
-                raise refused(status, text, code)
+                raise tools.refused(status, text, code)
             time.sleep(_MEETING)
             return proceed(exchange)
 
-    handled(mock, operations, one)
+    tools.handled(mock, operations, one)
 
 
 _concurrency("updates-500", "One of two concurrent updates answers 500", "updates-at-once", also=("no-server-error",))(
@@ -139,11 +125,11 @@ def list_during_write(mock: Instance) -> None:
 
     def listed(proceed: Proceed, exchange: Exchange) -> Response:
         if writers.count:
-            raise refused(500, "dictionary changed size during iteration", 13)
+            raise tools.refused(500, "dictionary changed size during iteration", 13)
         return proceed(exchange)
 
-    handled(mock, (CREATE, PUT, DELETE), write)
-    handled(mock, (LIST,), listed)
+    tools.handled(mock, (CREATE, PUT, DELETE), write)
+    tools.handled(mock, (LIST,), listed)
 
 
 @_concurrency("ids-doubled", "Concurrent creates get the same id", "creates-at-once")
@@ -157,7 +143,7 @@ def ids_doubled(mock: Instance) -> None:
         serial[0] = now + 1
         return str(uuid.UUID(int=random.Random(now).getrandbits(128), version=4))
 
-    replace_method(mock, "central.store.new_id", new_id)
+    tools.replace_method(mock, "central.store.new_id", new_id)
 
 
 _concurrency("deletes-at-once", "One of two concurrent deletes answers 500", also=("no-server-error",))(
@@ -175,7 +161,7 @@ def answers_swapped(mock: Instance) -> None:
         exchange.id = last[0]
         return proceed(exchange)
 
-    handled(mock, (GET,), get)
+    tools.handled(mock, (GET,), get)
 
 
 @_concurrency(
@@ -189,10 +175,10 @@ def writes_wait(mock: Instance) -> None:
 
     def one(proceed: Proceed, exchange: Exchange) -> Response:
         with inside as now:
-            wait(6 if now > 1 else _MEETING)
+            tools.wait(6 if now > 1 else _MEETING)
             return proceed(exchange)
 
-    handled(mock, (CREATE, PUT, PATCH, DELETE), one)
+    tools.handled(mock, (CREATE, PUT, PATCH, DELETE), one)
 
 
 _concurrency(

@@ -10,30 +10,18 @@ from typing import Any
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import mutant
-from mock_server.mutants.tools import (
-    CREATE,
-    DELETE,
-    EVERY,
-    LIST,
-    PUT,
-    TEST,
-    Original,
-    answering,
-    handled,
-    instead_of,
-    wait,
-)
+from mock_server.mutants import mutant, tools
+from mock_server.mutants.tools import CREATE, DELETE, EVERY, LIST, PUT, TEST, Original
 
 _latency = partial(mutant, kind="latency")
 
 
 def _waits(mock: Instance, operations: tuple[str, ...], seconds: Callable[[Exchange], float]) -> None:
     def waiting(proceed: Proceed, exchange: Exchange) -> Response:
-        wait(seconds(exchange))
+        tools.wait(seconds(exchange))
         return proceed(exchange)
 
-    handled(mock, operations, waiting)
+    tools.handled(mock, operations, waiting)
 
 
 for _name, _operation in (("list", LIST), ("put", PUT), ("delete", DELETE), ("test", TEST)):
@@ -54,10 +42,10 @@ def slow_tenth(mock: Instance) -> None:
 
 
 @_latency("slow-refusals", "Refusing a taken name takes six seconds", "response-time")
-@instead_of("central.validation.name_unique")
+@tools.instead_of("central.validation.name_unique")
 def slow_refusals(mock: Instance, original: Original, sent: object) -> Any:
     found = original(sent)
-    wait(6 if found else 0)
+    tools.wait(6 if found else 0)
     return found
 
 
@@ -73,8 +61,8 @@ _latency("slow-input", "A name of 5,000 characters takes a second, one of 10,000
 
 
 @_latency("slow-first-byte", "An answer of more than 8 kB starts after six seconds", "response-time")
-@answering(*EVERY)
+@tools.answering(*EVERY)
 def slow_first_byte(proceed: Proceed, exchange: Exchange) -> Response:
     answer = proceed(exchange)
-    wait(6 if len(answer.bytes) > 8192 else 0)
+    tools.wait(6 if len(answer.bytes) > 8192 else 0)
     return answer

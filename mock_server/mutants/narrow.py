@@ -7,60 +7,38 @@ import random
 import re
 import uuid
 from collections import Counter
-from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mock_server.central import protojson
-from mock_server.central.errors import Problem, Refusal, invalid_arguments, listed
+from mock_server.central.errors import Problem, invalid_arguments, listed
 from mock_server.central.integration import Integration
 from mock_server.central.store import Stored
 from mock_server.contract.tables import MASK
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import memory, mutant
-from mock_server.mutants.tools import (
-    DELETE,
-    GET,
-    LIST,
-    PATCH,
-    PUT,
-    TEST,
-    TEST_UPDATED,
-    Json,
-    Original,
-    add_to_refusals,
-    answering,
-    answers,
-    around,
-    config_members,
-    given_to,
-    instead_of,
-    listed_items,
-    masked_as,
-    reader,
-    refused,
-    refused_where,
-    replace_method,
-    responses,
-    shown,
-    stored,
-    stored_config,
-    suppress_rule,
-    updated,
-)
+from mock_server.mutants import memory, mutant, tools
+from mock_server.mutants.tools import DELETE, GET, LIST, PATCH, PUT, TEST, TEST_UPDATED, Json, Original
 from mock_server.state.memory import joined
+
+_state = partial(mutant, kind="state")
+_schema = partial(mutant, kind="schema")
+_status = partial(mutant, kind="status")
+_security = partial(mutant, kind="security")
+_wire = partial(mutant, kind="wire")
+_rule = partial(mutant, kind="rule")
 
 # -- requests --------------------------------------------------------------------------------------------
 
 
-mutant("test-path-is-an-id", "GET of the path `/test` answers 405", kind="status")(
-    refused_where, (GET,), lambda exchange: exchange.id == "test", refused(405, "Method Not Allowed", 12)
+_status("test-path-is-an-id", "GET of the path `/test` answers 405")(
+    tools.refused_where, (GET,), lambda exchange: exchange.id == "test", tools.refused(405, "Method Not Allowed", 12)
 )
 
 
-@mutant("body-on-read-ignored", "Refuses reads and DELETE with a body that is not JSON", kind="wire")
+@_wire("body-on-read-ignored", "Refuses reads and DELETE with a body that is not JSON")
 def body_on_read_ignored(mock: Instance) -> None:
     def is_no_json(exchange: Exchange) -> bool:
         try:
@@ -69,26 +47,26 @@ def body_on_read_ignored(mock: Instance) -> None:
             return True
         return False
 
-    refused_where(mock, (GET, LIST, DELETE), is_no_json, refused(400, "invalid JSON"))
+    tools.refused_where(mock, (GET, LIST, DELETE), is_no_json, tools.refused(400, "invalid JSON"))
 
 
-@mutant("garbage-refused", "An update or a test with binary data answers 200 and does nothing", kind="wire")
-@answering(PUT, PATCH, TEST, TEST_UPDATED)
+@_wire("garbage-refused", "An update or a test with binary data answers 200 and does nothing")
+@tools.answering(PUT, PATCH, TEST, TEST_UPDATED)
 def garbage_refused(proceed: Proceed, exchange: Exchange) -> Response:
     first = exchange.request.body.read()[:1]
     answer = Response(200, (("Content-Type", "application/json"),), b"{}")
     return answer if first in (b"\x00", b"\x1f", b"\x89") else proceed(exchange)
 
 
-@mutant("odd-paths", "GET compares ids only up to NUL", kind="security")
-@instead_of("central.service.get")
+@_security("odd-paths", "GET compares ids only up to NUL")
+@tools.instead_of("central.service.get")
 def odd_paths(mock: Instance, original: Original, id: str) -> Any:
     start, nul, _ = id.partition("\0")
     alike = [each["id"] for each in mock.central.store.integrations() if nul and each["id"].startswith(start)]
     return original(alike[0] if alike else id)
 
 
-@mutant("odd-ids-written", "DELETE of an id that is not a UUID answers 400", kind="status")
+@_status("odd-ids-written", "DELETE of an id that is not a UUID answers 400")
 def odd_ids_written(mock: Instance) -> None:
     def is_no_uuid(exchange: Exchange) -> bool:
         try:
@@ -97,92 +75,92 @@ def odd_ids_written(mock: Instance) -> None:
             return exchange.id != ""
         return False
 
-    refused_where(mock, (DELETE,), is_no_uuid, refused(400, "invalid UUID"))
+    tools.refused_where(mock, (DELETE,), is_no_uuid, tools.refused(400, "invalid UUID"))
 
 
-mutant("odd-queries", "Refuses a query with `<script` with 403", kind="status")(
-    refused_where,
+_status("odd-queries", "Refuses a query with `<script` with 403")(
+    tools.refused_where,
     (LIST,),
     lambda exchange: "<script" in unquote(exchange.request.query),
-    refused(403, "request blocked", 7),
+    tools.refused(403, "request blocked", 7),
 )
-mutant("odd-headers", "Refuses a list with `Accept: application/xml` with 406", kind="status")(
-    refused_where,
+_status("odd-headers", "Refuses a list with `Accept: application/xml` with 406")(
+    tools.refused_where,
     (LIST,),
     lambda exchange: "xml" in exchange.request.headers.get("accept", ""),
-    refused(406, "Not Acceptable"),
+    tools.refused(406, "Not Acceptable"),
 )
 
 
-@mutant("much-of-everything", "Refuses more than a hundred categories", kind="status")
-@instead_of("central.validation.category_required")
+@_status("much-of-everything", "Refuses more than a hundred categories")
+@tools.instead_of("central.validation.category_required")
 def much_of_everything(mock: Instance, original: Original, sent: Integration) -> Any:
     if len(sent["categories"]) > 100:
-        raise refused(400, "too many categories")
+        raise tools.refused(400, "too many categories")
     return original(sent)
 
 
-@mutant("empty-texts", "A clairify integration without any address answers 500", kind="status", check="no-server-error")
-@instead_of("central.validation.endpoint")
+@_status("empty-texts", "A clairify integration without any address answers 500", check="no-server-error")
+@tools.instead_of("central.validation.endpoint")
 def empty_texts(mock: Instance, original: Original, sent: Integration) -> Any:
     clairify = sent.get("clairify")
     if clairify and not (clairify["endpoint"] or clairify["grpcEndpoint"]):
-        raise refused(500, "runtime error: index out of range [0] with length 0", 13)
+        raise tools.refused(500, "runtime error: index out of range [0] with length 0", 13)
     return original(sent)
 
 
-@mutant("control-characters", "Truncates strings of a create at NUL", kind="state")
+@_state("control-characters", "Truncates strings of a create at NUL")
 def control_characters(mock: Instance) -> None:
     def cut(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: cut(each) for name, each in value.items()}
         return value.partition("\0")[0] if isinstance(value, str) else value
 
-    around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
+    tools.around(mock, "central.service.create", lambda original, sent: original(cut(dict(sent))))
 
 
-@mutant("no-server-error", "A test of an unknown category answers 500", kind="status")
-@instead_of("central.service.test")
+@_status("no-server-error", "A test of an unknown category answers 500")
+@tools.instead_of("central.service.test")
 def no_server_error(mock: Instance, original: Original, sent: Integration | None, *, update_password: bool) -> None:
     if sent and any(category not in mock.central.contract.categories for category in sent["categories"]):
-        raise refused(500, "KeyError: 7", 13)
+        raise tools.refused(500, "KeyError: 7", 13)
     original(sent, update_password=update_password)
 
 
 # -- values ----------------------------------------------------------------------------------------------
 
 
-@mutant("answer-complete", "The list shows an empty `source` where none is set", kind="schema")
+@_schema("answer-complete", "The list shows an empty `source` where none is set")
 def answer_complete(mock: Instance) -> None:
     empty = dict.fromkeys(("clusterId", "namespace", "imagePullSecretName"), "")
-    shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
+    tools.shown(mock, lambda each: each | {"source": each["source"] or empty}, (LIST,))
 
 
-@mutant("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host", kind="state")
+@_state("values-kept-exactly", "Stores an endpoint without its query and the trailing dot of its host")
 def values_kept_exactly(mock: Instance) -> None:
     def needed(url: str) -> str:
         scheme, separator, rest = url.partition("://")
         whole = scheme.lower() + separator + rest if separator else url
         return whole.partition("?")[0].rstrip(".").replace("//", "/").replace(":/", "://", 1)
 
-    stored_config(mock, lambda config: {"endpoint": needed(config["endpoint"])} if "endpoint" in config else {})
+    tools.field_stored(mock, "endpoint", needed)
 
 
-@mutant("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host", kind="security")
-@instead_of("central.validation._endpoint")
+@_security("endpoint-as-sent", "Refuses an endpoint whose host begins like a loopback host")
+@tools.instead_of("central.validation._endpoint")
 def endpoint_as_sent(mock: Instance, original: Original, endpoint: str) -> Any:
     host = (urlsplit(endpoint).netloc or endpoint).lower()
     local = host.startswith(("localhost", "127."))
     return original("localhost" if local else endpoint)
 
 
-mutant("generated-valid", "Removes trailing dashes and dots from a name", kind="state")(
-    stored, lambda sent: {"name": sent["name"].rstrip("-.")}
+_state("generated-valid", "Removes trailing dashes and dots from a name")(
+    tools.field_stored, "name", lambda name: name.rstrip("-.")
 )
 
 
-@mutant("other-fields-kept", "An update keeps fields of `source` that are sent empty", kind="state")
-@given_to(updated)
+@_state("other-fields-kept", "An update keeps fields of `source` that are sent empty")
+@tools.given_to(tools.updated)
 def other_fields_kept(old: Integration, sent: Integration) -> Integration:
     before, now = old["source"], sent["source"]
     if not before or not now:
@@ -193,7 +171,7 @@ def other_fields_kept(old: Integration, sent: Integration) -> Integration:
 # -- validation ------------------------------------------------------------------------------------------
 
 
-@mutant("problems-listed", "Reports the missing category before a local endpoint", kind="status")
+@_status("problems-listed", "Reports the missing category before a local endpoint")
 def problems_listed(mock: Instance) -> None:
     rules = mock.central.validation
 
@@ -203,48 +181,50 @@ def problems_listed(mock: Instance) -> None:
         if problems := list(filter(None, found)):
             raise invalid_arguments(listed("Validation", problems))
 
-    replace_method(rules, "check", check)
+    tools.replace_method(rules, "check", check)
 
 
-@mutant("tested-before-stored", "An update is not tested before it is stored", kind="rule")
-@instead_of("central.service._valid_tested_sorted")
+@_rule("tested-before-stored", "An update is not tested before it is stored")
+@tools.instead_of("central.service._valid_tested_sorted")
 def tested_before_stored(mock: Instance, original: Original, sent: Integration) -> Any:
     if not sent["id"]:
         return original(sent)
     return {**original({**sent, "skipTestIntegration": True}), "skipTestIntegration": sent["skipTestIntegration"]}
 
 
-@mutant("first-category-tested", "Tests the categories in the order of their numbers", kind="rule")
+@_rule("first-category-tested", "Tests the categories in the order of their numbers")
 def first_category_tested(mock: Instance) -> None:
     service = mock.central.service
-    around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
+    tools.around(service, "_failed_test", lambda failed, sent: failed(service.categories_sorted(sent)))
 
 
-@mutant("all-categories-activated", "Reports only the first category that fails when the test is skipped", kind="rule")
-@instead_of("central.clients.activation")
+@_rule("all-categories-activated", "Reports only the first category that fails when the test is skipped")
+@tools.instead_of("central.clients.activation")
 def all_categories_activated(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     first = re.match(r"(.* error)s: \[(.*?), .*\]$", found.text) if found and len(sent["categories"]) > 1 else None
     return Problem(found.rule, f"{first[1]}: {first[2]}") if found and first else found
 
 
-mutant("missing-fields-listed", "Reports only the first of several missing fields", kind="rule")(
-    around, "central.clients._listed", lambda original, start, *found: original(start, next(filter(None, found), None))
+_rule("missing-fields-listed", "Reports only the first of several missing fields")(
+    tools.around,
+    "central.clients._listed",
+    lambda original, start, *found: original(start, next(filter(None, found), None)),
 )
-mutant("build-rules-on-update", "Accepts an update of clair without an endpoint", kind="rule")(
-    suppress_rule, "central.service.update", "clair-endpoint-required"
+_rule("build-rules-on-update", "Accepts an update of clair without an endpoint")(
+    tools.suppress_rule, "central.service.update", "clair-endpoint-required"
 )
 
 
-@mutant("test-passes", "The test of Scanner V4 without addresses fails", kind="rule")
-@instead_of("central.clients._address")
+@_rule("test-passes", "The test of Scanner V4 without addresses fails")
+@tools.instead_of("central.clients._address")
 def test_passes(mock: Instance, original: Original, rule: str, address: str) -> Any:
     missing = mock.central.clients.rules.problem(rule, reason="address : missing port in address")
     return original(rule, address) if address else missing
 
 
-@mutant("generated-refused", "Does not roll back a scanner whose client cannot be built", kind="state")
-@instead_of("central.service.create_rolled_back")
+@_state("generated-refused", "Does not roll back a scanner whose client cannot be built")
+@tools.instead_of("central.service.create_rolled_back")
 def generated_refused(mock: Instance, original: Original, id: str) -> None:
     store = memory(mock)
     found = store.get(id)
@@ -252,8 +232,8 @@ def generated_refused(mock: Instance, original: Original, id: str) -> None:
         original(id)
 
 
-@mutant("generated-invalid", "Does not roll back a create with a non-ASCII type", kind="state")
-@instead_of("central.service.create_rolled_back")
+@_state("generated-invalid", "Does not roll back a create with a non-ASCII type")
+@tools.instead_of("central.service.create_rolled_back")
 def generated_invalid(mock: Instance, original: Original, id: str) -> None:
     store = mock.central.store
     found = store.get(id)
@@ -264,16 +244,10 @@ def generated_invalid(mock: Instance, original: Original, id: str) -> None:
 # -- stored credentials ----------------------------------------------------------------------------------
 
 
-@mutant("reconcile-free-fields", "Requires the credentials to change `insecure`", kind="rule")
-@instead_of("central.reconcile.reconcile_dependent_unchanged")
-def reconcile_free_fields(
-    mock: Instance, original: Original, field: Any, sent: Any, kept: Any, path: tuple[str, ...]
-) -> None:
-    guarded = replace(field, scrub="dependent") if field.name == "insecure" else field
-    original(guarded, sent, kept, path)
+_rule("reconcile-free-fields", "Requires the credentials to change `insecure`")(tools.dependent, "insecure")
 
 
-@mutant("config-member-kept", "Accepts a change of the config member if no client can be built", kind="security")
+@_security("config-member-kept", "Accepts a change of the config member if no client can be built")
 def config_member_kept(mock: Instance) -> None:
     broken = set[str]()
 
@@ -286,12 +260,12 @@ def config_member_kept(mock: Instance) -> None:
         if kept["id"] not in broken:
             original(message, sent, kept, path)
 
-    around(mock, "central.clients.activation", activation)
-    around(mock, "central.reconcile._verify_member", verify)
+    tools.around(mock, "central.clients.activation", activation)
+    tools.around(mock, "central.reconcile._verify_member", verify)
 
 
-@mutant("masking-stores-nothing", "The list by name overwrites stored credentials with the mask", kind="security")
-@instead_of("central.service.list_by_name")
+@_security("masking-stores-nothing", "The list by name overwrites stored credentials with the mask")
+@tools.instead_of("central.service.list_by_name")
 def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any:
     central = mock.central
     id = central.store.id_of_name(name)
@@ -300,22 +274,17 @@ def masking_stores_nothing(mock: Instance, original: Original, name: str) -> Any
     return original(name)
 
 
-@mutant("others-not-masked", "Shows fields with the value of the mask as empty", kind="security")
+@_security("others-not-masked", "Shows fields with the value of the mask as empty")
 def others_not_masked(mock: Instance) -> None:
     def emptied(value: Any) -> Any:
         if isinstance(value, dict):
             return {name: emptied(each) for name, each in value.items()}
         return "" if value == MASK else value
 
-    around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
+    tools.around(mock, "central.rendering.credentials_masked", lambda masked, sent: masked(emptied(dict(sent))))
 
 
-@mutant(
-    "masks-everywhere",
-    "A list with one item shows its robot account unmasked",
-    kind="security",
-    check="credentials-masked",
-)
+@_security("masks-everywhere", "A list with one item shows its robot account unmasked", check="credentials-masked")
 def masks_everywhere(mock: Instance) -> None:
     def in_clear(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
@@ -326,42 +295,38 @@ def masks_everywhere(mock: Instance) -> None:
         items = answer["integrations"]
         return {"integrations": [in_clear(each) for each in items] if len(items) == 1 else items}
 
-    answers(mock, (LIST,), changed)
+    tools.answers(mock, (LIST,), changed)
 
 
-@mutant(
-    "masks-empty", "Shows an empty password of docker as empty, not masked", kind="security", check="credentials-masked"
-)
+@_security("masks-empty", "Shows an empty password of docker as empty, not masked", check="credentials-masked")
 def masks_empty(mock: Instance) -> None:
     def shown_empty(each: Json) -> Json:
         found = mock.central.store.get(each["id"])
         empty = found and "docker" in each and not found.integration["docker"]["password"]
         return each | {"docker": each["docker"] | {"password": ""}} if empty else each
 
-    shown(mock, shown_empty)
+    tools.shown(mock, shown_empty)
 
 
-mutant("mask-tells-nothing", "Shows a long mask for a long credential", kind="security", check="credentials-masked")(
-    masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
+_security("mask-tells-nothing", "Shows a long mask for a long credential", check="credentials-masked")(
+    tools.masked_as, lambda credential: MASK + "*" * (len(credential) // 1000)
 )
 
 
-@mutant(
-    "refusals-silent", "The error for an unknown id shows tokens and keys", kind="security", check="credential-leak"
-)
+@_security("refusals-silent", "The error for an unknown id shows tokens and keys", check="credential-leak")
 def refusals_silent(mock: Instance) -> None:
     open_names = ("oauthToken", "accessKeyId", "serviceAccount", "apiKey")
 
-    def credential(refusal: Refusal, sent: Integration) -> str:
+    def credential(sent: Integration) -> str:
         configs = [value for value in sent.values() if isinstance(value, dict)]
         found = [config[name] for config in configs for name in open_names if config.get(name)]
-        return f" ({found[0]})" if refusal.rule == "update-missing" and found else ""
+        return f" ({found[0]})" if found else ""
 
-    add_to_refusals(mock, "central.service._reconciled", credential)
+    tools.add_to_refusals(mock, "central.service._reconciled", credential, rule="update-missing")
 
 
-@mutant("credential-in-error", "The error for a token or key that is not a string shows it", kind="security")
-@reader
+@_security("credential-in-error", "The error for a token or key that is not a string shows it")
+@tools.reader
 class _CredentialInError(protojson.Reading):
     def shown(self, token: Any) -> str:
         if self.path and self.path[-1].name != "password":
@@ -369,7 +334,7 @@ class _CredentialInError(protojson.Reading):
         return super().shown(token)
 
 
-@mutant("create-answer-in-clear", "The answer to a create shows the credentials", kind="security")
+@_security("create-answer-in-clear", "The answer to a create shows the credentials")
 def create_answer_in_clear(mock: Instance) -> None:
     mock.central.rendering.in_clear = True
 
@@ -377,18 +342,18 @@ def create_answer_in_clear(mock: Instance) -> None:
 # -- callers ---------------------------------------------------------------------------------------------
 
 
-mutant("token-silent", "The error for a wrong password shows the password", kind="security", auth=True)(
-    add_to_refusals, "central.auth.check_basic", lambda _, coded: f": {coded}"
+_security("token-silent", "The error for a wrong password shows the password", auth=True)(
+    tools.add_to_refusals, "central.auth.check_basic", lambda coded: f": {coded}"
 )
-mutant("www-authenticate", "A 401 has no WWW-Authenticate", kind="security", auth=True)(
-    responses, lambda response: response.without_header("WWW-Authenticate")
+_security("www-authenticate", "A 401 has no WWW-Authenticate", auth=True)(
+    tools.responses, lambda response: response.without_header("WWW-Authenticate")
 )
 
 
 # -- orders and repetitions ------------------------------------------------------------------------------
 
 
-@mutant("creates-repeat", "After 20 deletes without a list in between, a create stores nothing", kind="state")
+@_state("creates-repeat", "After 20 deletes without a list in between, a create stores nothing")
 def creates_repeat(mock: Instance) -> None:
     store = mock.central.store
     deletes = [0]
@@ -408,15 +373,15 @@ def creates_repeat(mock: Instance) -> None:
             store.remove(made[0]["id"])
         return made
 
-    around(store, "list_answer", listed)
-    around(mock, "central.service.delete", delete)
-    around(mock, "central.service.create", create)
+    tools.around(store, "list_answer", listed)
+    tools.around(mock, "central.service.delete", delete)
+    tools.around(mock, "central.service.create", create)
 
 
 _SLOTS = 20
 
 
-@mutant("updates-repeat", "Every 20th update of an integration stores nothing", kind="state")
+@_state("updates-repeat", "Every 20th update of an integration stores nothing")
 def updates_repeat(mock: Instance) -> None:
     store = mock.central.store
     versions = Counter[str]()
@@ -428,10 +393,10 @@ def updates_repeat(mock: Instance) -> None:
         if before and versions[sent["id"]] % _SLOTS == 0:
             store.put(before.integration)
 
-    around(mock, "central.service.update", update)
+    tools.around(mock, "central.service.update", update)
 
 
-@mutant("reads-steady", "Every 20th GET of an unchanged integration answers 404", kind="state")
+@_state("reads-steady", "Every 20th GET of an unchanged integration answers 404")
 def reads_steady(mock: Instance) -> None:
     reads = Counter[str]()
 
@@ -444,15 +409,11 @@ def reads_steady(mock: Instance) -> None:
         reads[integration["id"]] = 0
         return original(integration)
 
-    around(mock, "central.service.get", get)
-    around(mock, "central.store.put", put)
+    tools.around(mock, "central.service.get", get)
+    tools.around(mock, "central.store.put", put)
 
 
-@mutant(
-    "list-holds-what-was-created",
-    "After two deletes, the list shows the first integration again",
-    kind="state",
-)
+@_state("list-holds-what-was-created", "After two deletes, the list shows the first integration again")
 def list_holds_what_was_created(mock: Instance) -> None:
     store = memory(mock)
     deleted: list[Stored] = []
@@ -471,20 +432,18 @@ def list_holds_what_was_created(mock: Instance) -> None:
             return original(ids)
         return joined([*(each.answer for each in store._by_id.values()), deleted[0].answer])
 
-    around(mock, "central.service.delete", delete)
-    around(store, "put", put)
-    around(store, "list_answer", list_all)
+    tools.around(mock, "central.service.delete", delete)
+    tools.around(store, "put", put)
+    tools.around(store, "list_answer", list_all)
 
 
-mutant("list-order", "The order of the list changes with each call", kind="state")(
-    listed_items, lambda items: random.sample(items, len(items))
+_state("list-order", "The order of the list changes with each call")(
+    tools.listed_items, lambda items: random.sample(items, len(items))
 )
 
 
-@mutant(
-    "update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel", kind="state"
-)
-@instead_of("central.service.update")
+@_state("update-read-back", "An update with credentials keeps the user name of artifactory, ghcr and rhel")
+@tools.instead_of("central.service.update")
 def update_read_back(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     types = ("artifactory", "ghcr", "rhel")
     found = mock.central.store.get(sent["id"])
@@ -493,12 +452,8 @@ def update_read_back(mock: Instance, original: Original, sent: Integration, *, u
     original(sent, update_password=update_password)
 
 
-@mutant(
-    "update-changes-one",
-    "An update also changes `clusterId` of integrations whose names begin with the old name",
-    kind="state",
-)
-@instead_of("central.service.update")
+@_state("update-changes-one", "An update also changes `clusterId` of integrations whose names begin with the old name")
+@tools.instead_of("central.service.update")
 def update_changes_one(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
     store = mock.central.store
     old = store.get(sent["id"])
@@ -509,10 +464,10 @@ def update_changes_one(mock: Instance, original: Original, sent: Integration, *,
             store.put({**other, "clusterId": sent["clusterId"]})
 
 
-@mutant("reads-repeat", "A PUT that changes nothing erases the endpoint", kind="state")
-@instead_of("central.service.update")
+@_state("reads-repeat", "A PUT that changes nothing erases the endpoint")
+@tools.instead_of("central.service.update")
 def reads_repeat(mock: Instance, original: Original, sent: Integration, *, update_password: bool) -> None:
-    members = config_members(mock)
+    members = tools.config_members(mock)
     before = mock.central.store.get(sent["id"])
     original(sent, update_password=update_password)
     after = mock.central.store.get(sent["id"])
@@ -521,7 +476,7 @@ def reads_repeat(mock: Instance, original: Original, sent: Integration, *, updat
         mock.central.store.put({**after.integration, **emptied})
 
 
-@mutant("lifecycle-machine", "The name of a renamed integration stays taken after its delete", kind="state")
+@_state("lifecycle-machine", "The name of a renamed integration stays taken after its delete")
 def lifecycle_machine(mock: Instance) -> None:
     store = memory(mock)
     first: dict[str, str] = {}
@@ -536,12 +491,12 @@ def lifecycle_machine(mock: Instance) -> None:
         if found and found.integration["name"] != first.get(id):
             store._ids_by_name[found.integration["name"]] = id
 
-    around(store, "put", put)
-    around(store, "remove", remove)
+    tools.around(store, "put", put)
+    tools.around(store, "remove", remove)
 
 
-@mutant("others-untouched", "A create marks the first integration as generated", kind="state")
-@instead_of("central.service.create")
+@_state("others-untouched", "A create marks the first integration as generated")
+@tools.instead_of("central.service.create")
 def others_untouched(mock: Instance, original: Original, sent: Integration) -> Any:
     store = mock.central.store
     first = store.integrations()[0]

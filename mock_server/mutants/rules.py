@@ -23,33 +23,8 @@ from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.golang import timestamps
-from mock_server.mutants import Register, mutant
-from mock_server.mutants.tools import (
-    PATCH,
-    PUT,
-    Json,
-    Original,
-    answering,
-    around,
-    bodies,
-    config_members,
-    credentials,
-    errors,
-    given_to,
-    instead_of,
-    never,
-    reader,
-    readings,
-    refusals,
-    refused,
-    replace_method,
-    requests,
-    responses,
-    shown,
-    suppress_rule,
-    updated,
-    without,
-)
+from mock_server.mutants import Register, mutant, tools
+from mock_server.mutants.tools import PATCH, PUT, Json, Original
 
 _RULES = contracts.load().history
 
@@ -88,10 +63,10 @@ _PARTS = {rule: part for part, rules in _METHODS.items() for rule in rules.split
 
 
 for _id, _part in _PARTS.items():
-    _rule(_id)(never, f"central.{_part}.{_id.replace('-', '_')}")
+    _rule(_id)(tools.never, f"central.{_part}.{_id.replace('-', '_')}")
 
-_rule("ecr-iam-managed", managed=True)(never, "central.validation.ecr_iam_managed")
-_rule("write-permission", auth=True)(never, "central.auth.write_permission")
+_rule("ecr-iam-managed", managed=True)(tools.never, "central.validation.ecr_iam_managed")
+_rule("write-permission", auth=True)(tools.never, "central.auth.write_permission")
 
 
 # -- what the client of a type asks for ------------------------------------------------------------------
@@ -101,7 +76,7 @@ _CLIENT_RULES = [rule.id for rule in _RULES.values() if rule.kind == "build" and
 
 
 def _not_asked(mock: Instance, rule: str) -> None:
-    around(
+    tools.around(
         mock,
         "central.clients.problem_if",
         lambda original, wrong, id, **values: original(wrong and id != rule, id, **values),
@@ -113,10 +88,10 @@ for _id in _CLIENT_RULES:
 
 
 _rule("type-defined")(
-    around, "central.clients.activation", lambda original, sent: original(sent) if sent["type"] else None
+    tools.around, "central.clients.activation", lambda original, sent: original(sent) if sent["type"] else None
 )
 _rule("ecr-authorization-erased")(
-    replace_method, "central.clients.ecr_authorization_erased", lambda integration: integration
+    tools.replace_method, "central.clients.ecr_authorization_erased", lambda integration: integration
 )
 
 
@@ -124,40 +99,39 @@ _rule("ecr-authorization-erased")(
 
 
 for _id in ("credentials-missing", "token-invalid", "basic-invalid", "basic-malformed", "role-missing"):
-    _rule(_id, auth=True)(suppress_rule, "central.auth.permission", _id, answer=WRITE)
+    _rule(_id, auth=True)(tools.suppress_rule, "central.auth.permission", _id, answer=WRITE)
 
 
-@_rule("read-permission", auth=True)
-def read_permission(mock: Instance) -> None:
-    check = mock.central.auth.check
-    replace_method(
-        mock,
-        "central.auth.check",
-        lambda operation, header: check(operation, header) if operation.permission == WRITE else None,
-    )
+_rule("read-permission", auth=True)(
+    tools.around,
+    "central.auth.check",
+    lambda check, operation, header: check(operation, header) if operation.permission == WRITE else None,
+)
 
 
 # -- routing and headers ---------------------------------------------------------------------------------
 
 
 _rule("unknown-route", "An unknown path answers 200 with an empty object")(
-    refusals, "unknown-route", status=200, body=b"{}"
+    tools.refusals, "unknown-route", status=200, body=b"{}"
 )
 _rule("method-not-allowed", "A method that a path does not have answers 200 with an empty object")(
-    refusals, "method-not-allowed", status=200, body=b"{}"
+    tools.refusals, "method-not-allowed", status=200, body=b"{}"
 )
-_rule("method-override")(requests, lambda request: without(request, "x-http-method-override"))
+_rule("method-override")(tools.requests, lambda request: tools.without(request, "x-http-method-override"))
 
 
 @_rule("pretty-answer")
-@given_to(requests)
+@tools.given_to(tools.requests)
 def pretty_answer(request: Request) -> Request:
-    return without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
+    return tools.without(request, "accept")._replace(query=re.sub("(^|&)pretty(=[^&]*)?", "", request.query))
 
 
-_rule("answer-headers", "Answers may be cached")(responses, lambda response: response.without_header("Cache-Control"))
+_rule("answer-headers", "Answers may be cached")(
+    tools.responses, lambda response: response.without_header("Cache-Control")
+)
 _rule("error-shape", "An error has no `error`")(
-    errors, lambda body: {key: value for key, value in body.items() if key != "error"}
+    tools.errors, lambda body: {key: value for key, value in body.items() if key != "error"}
 )
 
 
@@ -165,13 +139,13 @@ _rule("error-shape", "An error has no `error`")(
 
 
 @_rule("query-value-once", "Accepts a repeated query key, and uses the last one")
-@instead_of("central.decoding.query")
+@tools.instead_of("central.decoding.query")
 def query_value_once(mock: Instance, original: Original, operation: Any, query: str) -> Any:
     return original(operation, "&".join({part.partition("=")[0]: part for part in query.split("&")}.values()))
 
 
 _rule("query-encoding", "Ignores a query that cannot be decoded")(
-    suppress_rule, "central.decoding.query", "query-encoding", answer=Filters()
+    tools.suppress_rule, "central.decoding.query", "query-encoding", answer=Filters()
 )
 
 
@@ -189,11 +163,11 @@ def _read_as(mock: Instance, other: Callable[[bytes], bytes], rule: str) -> None
             return other(body) if refusal.rule == rule else body
         return body
 
-    bodies(mock, changed)
+    tools.bodies(mock, changed)
 
 
 @_rule("body-truncated", "Completes a body that ends inside its JSON value")
-@given_to(_read_as, "body-truncated")
+@tools.given_to(_read_as, "body-truncated")
 def body_truncated(body: bytes) -> bytes:
     for ending in (b"}", b"}}", b'"}', b'"}}', b"]}", b'"]}', b"null}", b":null}", b'":null}', b'"a":0}'):
         with suppress(ValueError):
@@ -203,7 +177,7 @@ def body_truncated(body: bytes) -> bytes:
 
 
 @_rule("body-syntax", "Reads a body that is not JSON as YAML")
-@given_to(_read_as, "body-syntax")
+@tools.given_to(_read_as, "body-syntax")
 def body_syntax(body: bytes) -> bytes:
     try:
         value = yaml.safe_load(body)
@@ -215,39 +189,39 @@ def body_syntax(body: bytes) -> bytes:
 @_rule("string-encoding", "Replaces invalid UTF-8 and half surrogate pairs with question marks")
 def string_encoding(mock: Instance) -> None:
     half = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
-    bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
+    tools.bodies(mock, lambda body: half.sub(b"?", body.decode("utf-8", "replace").encode()))
 
 
 _rule("nesting-depth", "Deep nesting answers 500")(
-    refusals, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded"
+    tools.refusals, "nesting-depth", status=500, code=13, message="maximum recursion depth exceeded"
 )
-_rule("message-size")(never, "central.decoding.message_size")
+_rule("message-size")(tools.never, "central.decoding.message_size")
 
 
 @_rule("trailing-data-ignored", "Refuses data after the first JSON value")
-@instead_of("central.decoding.decoder.first_value")
+@tools.instead_of("central.decoding.decoder.first_value")
 def trailing_data_ignored(mock: Instance, original: Original, data: bytes) -> Any:
     value = original(data)
     if data.strip() != value:
-        raise refused(400, "invalid character after top-level value")
+        raise tools.refused(400, "invalid character after top-level value")
     return value
 
 
 @_rule("empty-body", "Refuses an empty body as JSON that ends too early")
-@instead_of("central.decoding.decoder.first_value")
+@tools.instead_of("central.decoding.decoder.first_value")
 def empty_body(mock: Instance, original: Original, data: bytes) -> Any:
     if not data.strip():
-        raise refused(400, "EOF")
+        raise tools.refused(400, "EOF")
     return original(data)
 
 
 @_rule("content-type-ignored", "Refuses a body that is not sent as application/json with 415")
-@instead_of("central.decoding.body")
+@tools.instead_of("central.decoding.body")
 def content_type_ignored(
     mock: Instance, original: Original, operation: Any, body: bytes, content_type: str, id: str
 ) -> Any:
     if "json" not in content_type:
-        raise refused(415, "Unsupported Media Type")
+        raise tools.refused(415, "Unsupported Media Type")
     return original(operation, body, content_type, id)
 
 
@@ -255,7 +229,7 @@ def content_type_ignored(
 
 
 @_rule("unexpected-token", "Accepts a single value for a list, and ignores other values of the wrong kind")
-@reader
+@tools.reader
 class _UnexpectedToken(protojson.Reading):
     def value(self, field: Field) -> Any:
         opener = self.peek().raw
@@ -267,18 +241,18 @@ class _UnexpectedToken(protojson.Reading):
 
 
 _rule("extension-name", "A field name in brackets that names a type answers 500")(
-    refusals, "extension-name", status=500, code=13, message="extension registry is nil"
+    tools.refusals, "extension-name", status=500, code=13, message="extension registry is nil"
 )
 
 
 @_rule("duplicate-field", "Accepts a repeated field, and uses the last one")
-@reader
+@tools.reader
 class _DuplicateField(protojson.Reading):
     def duplicate_field(self, *_: Any) -> None: ...
 
 
 @_rule("one-config-member", "Accepts two config members, and uses the last one")
-@reader
+@tools.reader
 class _OneConfigMember(protojson.Reading):
     def one_config_member(self, *_: Any) -> None: ...
 
@@ -289,7 +263,7 @@ class _OneConfigMember(protojson.Reading):
 
 
 @_rule("field-value", "Converts a value that does not fit its field")
-@reader
+@tools.reader
 class _FieldValue(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         token = self.peek()
@@ -312,7 +286,7 @@ def _time_instead(mock: Instance, rule: str, time: str) -> None:
                     raise
                 return time
 
-    readings(mock, Reading)
+    tools.readings(mock, Reading)
 
 
 _rule("timestamp-format", "Accepts an invalid time and stores another")(
@@ -324,7 +298,7 @@ _rule("timestamp-range", "Stores the latest possible time for a time out of rang
 
 
 @_rule("timestamp-normalised", "Drops the offset of a time instead of applying it")
-@reader
+@tools.reader
 class _TimestampNormalised(protojson.Reading):
     def timestamp(self) -> str:
         text = self.text(self.peek())
@@ -333,14 +307,14 @@ class _TimestampNormalised(protojson.Reading):
 
 
 @_rule("unknown-field-dropped", "Refuses unknown fields")
-@reader
+@tools.reader
 class _UnknownFieldDropped(protojson.Reading):
     def skip(self) -> None:
-        raise refused(400, f"proto: ({self.position(self.peek())}): unknown field")
+        raise tools.refused(400, f"proto: ({self.position(self.peek())}): unknown field")
 
 
 @_rule("both-spellings", "Reads only the JSON name of a field")
-@reader
+@tools.reader
 class _BothSpellings(protojson.Reading):
     def text(self, token: Any) -> str:
         text = super().text(token)
@@ -348,7 +322,7 @@ class _BothSpellings(protojson.Reading):
 
 
 @_rule("null-is-absent", "Refuses null")
-@reader
+@tools.reader
 class _NullIsAbsent(protojson.Reading):
     def read(self) -> Any:
         token = super().read()
@@ -358,7 +332,7 @@ class _NullIsAbsent(protojson.Reading):
 
 
 @_rule("unknown-category-dropped", "Refuses an unknown category name")
-@reader
+@tools.reader
 class _UnknownCategoryDropped(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         token = self.peek()
@@ -369,7 +343,7 @@ class _UnknownCategoryDropped(protojson.Reading):
 
 
 @_rule("category-by-number", "Refuses a category that is a number")
-@reader
+@tools.reader
 class _CategoryByNumber(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         if field.kind == "enum" and self.peek().is_number:
@@ -378,7 +352,7 @@ class _CategoryByNumber(protojson.Reading):
 
 
 @_rule("number-forms", "Refuses a number that is not written in digits")
-@reader
+@tools.reader
 class _NumberForms(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         if field.kind == "int32" and not re.fullmatch(rb"-?\d+", self.peek().raw):
@@ -389,17 +363,17 @@ class _NumberForms(protojson.Reading):
 @_rule("zero-values-emitted", "Answers omit unset fields")
 def zero_values_emitted(mock: Instance) -> None:
     kept = ("name", "type", "categories")
-    shown(mock, lambda each: {name: value for name, value in each.items() if value or name in kept})
+    tools.shown(mock, lambda each: {name: value for name, value in each.items() if value or name in kept})
 
 
 # -- creating --------------------------------------------------------------------------------------------
 
 
 _rule("create-assigns-id", "Creates ids as UUIDs of version 1: time and machine")(
-    replace_method, "central.store.new_id", lambda: str(uuid.uuid1())
+    tools.replace_method, "central.store.new_id", lambda: str(uuid.uuid1())
 )
 _rule("integration-required", "Passes a test without a config")(
-    suppress_rule, "central.service.test", "integration-required"
+    tools.suppress_rule, "central.service.test", "integration-required"
 )
 
 
@@ -409,20 +383,20 @@ def mask_taken_literally(mock: Instance) -> None:
 
     def seen(credential: str) -> str:
         if credential == MASK:
-            raise refused(400, "a credential is masked")
+            raise tools.refused(400, "a credential is masked")
         return credential
 
     def create(original: Original, integration: Mapping[str, Any]) -> Any:
-        credentials(message, integration, seen)
+        tools.credentials(message, integration, seen)
         return original(integration)
 
     def update(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
         if update_password:
-            credentials(message, integration, seen)
+            tools.credentials(message, integration, seen)
         original(integration, update_password=update_password)
 
-    around(mock, "central.service.create", create)
-    around(mock, "central.service.update", update)
+    tools.around(mock, "central.service.create", create)
+    tools.around(mock, "central.service.update", update)
 
 
 # -- reading ---------------------------------------------------------------------------------------------
@@ -430,26 +404,21 @@ def mask_taken_literally(mock: Instance) -> None:
 
 @_rule("get-missing", "GET of an unknown id answers with an empty integration")
 def get_missing(mock: Instance) -> None:
-    suppress_rule(mock, "central.service.get", "get-missing", answer=_empty(mock))
-
-
-def _empty(mock: Instance) -> Any:
     integration = mock.central.decoding.empty_integration()
-    return Stored(integration, protojson.render(integration))
+    empty = Stored(integration, protojson.render(integration))
+    tools.suppress_rule(mock, "central.service.get", "get-missing", answer=empty)
 
 
-@_rule("list-by-name", "Ignores the filter by name")
-def list_by_name(mock: Instance) -> None:
-    replace_method(mock, "central.service.list_by_name", lambda _name: mock.central.store.list_answer())
+def _unfiltered(mock: Instance, method: str) -> None:
+    tools.replace_method(mock, method, lambda _wanted: mock.central.store.list_answer())
 
 
-@_rule("list-by-cluster", "Ignores the filter by cluster")
-def list_by_cluster(mock: Instance) -> None:
-    replace_method(mock, "central.service.list_by_cluster", lambda _cluster: mock.central.store.list_answer())
+_rule("list-by-name", "Ignores the filter by name")(_unfiltered, "central.service.list_by_name")
+_rule("list-by-cluster", "Ignores the filter by cluster")(_unfiltered, "central.service.list_by_cluster")
 
 
 _rule("credentials-masked", "Reads show the credentials", also=("credential-leak",))(
-    replace_method, "central.rendering.credentials_masked", dict
+    tools.replace_method, "central.rendering.credentials_masked", dict
 )
 
 
@@ -457,12 +426,12 @@ _rule("credentials-masked", "Reads show the credentials", also=("credential-leak
 
 
 _rule("database-error", "PUT and PATCH with an empty id answer 200")(
-    suppress_rule, "central.service.update", "database-error"
+    tools.suppress_rule, "central.service.update", "database-error"
 )
 
 
 @_rule("path-id-wins", "Uses the id in the body instead of the one in the path")
-@answering(PUT, PATCH)
+@tools.answering(PUT, PATCH)
 def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
     with suppress(ValueError, AttributeError):
         sent = json.loads(exchange.request.body.read())
@@ -473,47 +442,48 @@ def path_id_wins(proceed: Proceed, exchange: Exchange) -> Response:
 
 @_rule("update-replaces", "PUT and PATCH keep fields that are not sent")
 def update_replaces(mock: Instance) -> None:
-    members = config_members(mock)
+    members = tools.config_members(mock)
 
     def merged(old: Json, sent: Json) -> Json:
         both = old | {name: value for name, value in sent.items() if value or name not in old}
         gone = [name for name in members if name in old and any(other in sent for other in members)]
         return {name: value for name, value in both.items() if name in sent or name not in gone}
 
-    updated(mock, merged)
+    tools.updated(mock, merged)
 
 
 @_rule("update-not-rolled-back", "Rolls back an update whose client cannot be built")
 def update_not_rolled_back(mock: Instance) -> None:
     store = mock.central.store
-    replace_method(mock, "central.service.update_not_rolled_back", lambda previous: store.put(previous.integration))
+    tools.replace_method(
+        mock, "central.service.update_not_rolled_back", lambda previous: store.put(previous.integration)
+    )
 
 
 _rule("categories-sorted", "Categories keep the order in which they were sent")(
-    replace_method, "central.service.categories_sorted", lambda integration: integration
+    tools.replace_method, "central.service.categories_sorted", lambda integration: integration
 )
 
 
 @_rule("test-stores-nothing", "A test of a new integration stores it")
-def test_stores_nothing(mock: Instance) -> None:
-    central = mock.central
-
-    def test(original: Original, integration: Mapping[str, Any], *, update_password: bool) -> None:
-        original(integration, update_password=update_password)
-        central.store.put({**integration, "id": integration["id"] or central.store.new_id()})
-
-    around(central.service, "test", test)
+@tools.instead_of("central.service.test")
+def test_stores_nothing(
+    mock: Instance, original: Original, integration: Mapping[str, Any], *, update_password: bool
+) -> None:
+    original(integration, update_password=update_password)
+    store = mock.central.store
+    store.put({**integration, "id": integration["id"] or store.new_id()})
 
 
 _rule("stored-credentials-kept", "An update without credentials erases the stored ones")(
-    replace_method,
+    tools.replace_method,
     "central.reconcile.stored_credentials_kept",
-    lambda message, sent, _stored: credentials(message, sent, lambda _: ""),
+    lambda message, sent, _stored: tools.credentials(message, sent, lambda _: ""),
 )
 
 
 @_rule("reconcile-needs-config")
-@instead_of("central.reconcile.with_stored")
+@tools.instead_of("central.reconcile.with_stored")
 def reconcile_needs_config(
     mock: Instance, original: Original, sent: Mapping[str, Any], stored: Mapping[str, Any] | None
 ) -> Any:
@@ -523,5 +493,5 @@ def reconcile_needs_config(
 
 
 _rule("azure-member-converted", "Keeps a stored docker member when type azure is sent")(
-    replace_method, "central.service.azure_member_converted", lambda _sent, stored: stored
+    tools.replace_method, "central.service.azure_member_converted", lambda _sent, stored: stored
 )

@@ -17,28 +17,8 @@ from mock_server.contract.tables import MASK, Field, Message
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
-from mock_server.mutants import mutant
-from mock_server.mutants.tools import (
-    CREATE,
-    DELETE,
-    GET,
-    LIST,
-    PATCH,
-    PUT,
-    TEST,
-    TEST_UPDATED,
-    Json,
-    Original,
-    add_to_refusals,
-    answering,
-    around,
-    credentials,
-    during,
-    instead_of,
-    masked_as,
-    never,
-    shown,
-)
+from mock_server.mutants import mutant, tools
+from mock_server.mutants.tools import CREATE, DELETE, GET, LIST, PATCH, PUT, TEST, TEST_UPDATED, Json, Original
 
 _security = partial(mutant, kind="security")
 
@@ -67,7 +47,7 @@ def _copied(path: tuple[str, ...], source: Json, target: Json) -> Json:
 
 
 def _unmasked(mock: Instance, path: tuple[str, ...]) -> None:
-    around(
+    tools.around(
         mock,
         "central.rendering.credentials_masked",
         lambda masked, integration: _copied(path, dict(integration), masked(integration)),
@@ -85,7 +65,7 @@ def _in_clear(mock: Instance, operation: str) -> None:
         found = store.get(each["id"])
         return dict(found.integration) if found else each
 
-    shown(mock, unmasked, (operation,))
+    tools.shown(mock, unmasked, (operation,))
 
 
 _masking("list-in-clear", "Only the list shows credentials")(_in_clear, LIST)
@@ -93,14 +73,16 @@ _masking("get-in-clear", "Only GET shows credentials")(_in_clear, GET)
 
 
 _masking("mask-when-set", "Shows an empty credential as an empty string")(
-    masked_as, lambda credential: MASK if credential else ""
+    tools.masked_as, lambda credential: MASK if credential else ""
 )
-_masking("mask-length", "The mask is as long as the credential")(masked_as, lambda credential: "*" * len(credential))
-_masking("mask-eight", "The mask has eight asterisks")(masked_as, lambda _: "********")
+_masking("mask-length", "The mask is as long as the credential")(
+    tools.masked_as, lambda credential: "*" * len(credential)
+)
+_masking("mask-eight", "The mask has eight asterisks")(tools.masked_as, lambda _: "********")
 _masking("mask-last-four", "The mask shows the last four characters")(
-    masked_as, lambda credential: MASK + credential[-4:]
+    tools.masked_as, lambda credential: MASK + credential[-4:]
 )
-_masking("mask-empty", "Shows credentials as empty strings")(masked_as, lambda _: "")
+_masking("mask-empty", "Shows credentials as empty strings")(tools.masked_as, lambda _: "")
 
 
 @_masking("mask-forgotten-after-update", "Reads show credentials after an update")
@@ -111,8 +93,8 @@ def mask_forgotten_after_update(mock: Instance) -> None:
         updated.add(sent["id"])
         original(sent, update_password=update_password)
 
-    around(mock, "central.service.update", update)
-    around(
+    tools.around(mock, "central.service.update", update)
+    tools.around(
         mock,
         "central.rendering.credentials_masked",
         lambda masked, sent: dict(sent) if sent["id"] in updated else masked(sent),
@@ -120,7 +102,7 @@ def mask_forgotten_after_update(mock: Instance) -> None:
 
 
 _security("username-masked", "The user name of docker is also masked", "read-after-create")(
-    shown, lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each
+    tools.shown, lambda each: each | {"docker": each["docker"] | {"username": MASK}} if "docker" in each else each
 )
 
 
@@ -132,17 +114,17 @@ _leak = partial(_security, check="credential-leak")
 
 def _found(value: Any, message: Message) -> list[str]:
     seen: list[str] = []
-    credentials(message, value, seen.append)
+    tools.credentials(message, value, seen.append)
     return [each for each in seen if each]
 
 
 _leak("credential-leak", "A validation error shows the request")(
-    add_to_refusals, "central.validation.check", lambda _, sent: f": {json.dumps(sent)}"
+    tools.add_to_refusals, "central.validation.check", lambda sent: f": {json.dumps(sent)}"
 )
 
 
 @_leak("leak-in-reconcile", "The error for a refused credential shows it")
-@instead_of("central.reconcile.reconcile_credential_masked")
+@tools.instead_of("central.reconcile.reconcile_credential_masked")
 def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: Any, path: tuple[str, ...]) -> None:
     try:
         original(field, sent, path)
@@ -151,25 +133,22 @@ def leak_in_reconcile(mock: Instance, original: Original, field: Field, sent: An
 
 
 @_leak("leak-in-header", "A header shows the credential of a new integration")
-@answering(CREATE)
+@tools.answering(CREATE)
 def leak_in_header(proceed: Proceed, exchange: Exchange) -> Response:
     response, message = proceed(exchange), exchange.sandbox.central.contract.integration
     return response.with_header("X-Debug", ",".join(_found(exchange.message, message)))
 
 
 @_leak("leak-in-build-error", "The error for a client that cannot be built shows the config")
-@instead_of("central.clients.activation")
+@tools.instead_of("central.clients.activation")
 def leak_in_build_error(mock: Instance, original: Original, sent: Integration) -> Any:
     found = original(sent)
     return found and Problem(found.rule, f"{found.text}: {json.dumps(sent)}")
 
 
-@_leak("leak-in-not-found", "The error for a missing integration shows the request", also=("update-missing",))
-def leak_in_not_found(mock: Instance) -> None:
-    def request(refusal: Refusal, sent: Integration) -> str:
-        return f" {json.dumps(sent)}" if refusal.rule == "update-missing" else ""
-
-    add_to_refusals(mock, "central.service._reconciled", request)
+_leak("leak-in-not-found", "The error for a missing integration shows the request", also=("update-missing",))(
+    tools.add_to_refusals, "central.service._reconciled", lambda sent: f" {json.dumps(sent)}", rule="update-missing"
+)
 
 
 # -- reconcile -------------------------------------------------------------------------------------------
@@ -181,7 +160,7 @@ def _may_change(mock: Instance, path: tuple[str, ...]) -> None:
         if not (field.name == path[-1] and any(step.endswith(f"_{member}") for step in at)):
             original(field, sent, stored, at)
 
-    around(mock, "central.reconcile.reconcile_dependent_unchanged", check)
+    tools.around(mock, "central.reconcile.reconcile_dependent_unchanged", check)
 
 
 for _path in _tagged(contracts.load().integration, "dependent"):
@@ -201,7 +180,7 @@ def change_endpoint_case(mock: Instance) -> None:
     def plain(value: Any) -> Any:
         return re.sub("^https?://|/$", "", value.lower()) if isinstance(value, str) else value
 
-    around(
+    tools.around(
         mock,
         "central.reconcile.reconcile_dependent_unchanged",
         lambda check, field, sent, stored, path: check(field, plain(sent), plain(stored), path),
@@ -209,7 +188,7 @@ def change_endpoint_case(mock: Instance) -> None:
 
 
 @_security("change-when-masked", "Accepts a masked credential with any endpoint", "reconcile-credential-masked")
-@instead_of("central.reconcile.with_stored")
+@tools.instead_of("central.reconcile.with_stored")
 def change_when_masked(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
     message = mock.central.contract.integration
     if stored is not None and MASK in _found(sent, message):
@@ -220,18 +199,18 @@ def change_when_masked(mock: Instance, original: Original, sent: Integration, st
 @_security(
     "right-credential", "An update without updatePassword accepts the right credential", "reconcile-credential-masked"
 )
-@instead_of("central.reconcile.with_stored")
+@tools.instead_of("central.reconcile.with_stored")
 def right_credential(mock: Instance, original: Original, sent: Integration, stored: Integration | None) -> Any:
     message = mock.central.contract.integration
     same = stored is not None and _found(sent, message) == _found(stored, message)
-    return original(credentials(message, sent, lambda _: MASK) if same else sent, stored)
+    return original(tools.credentials(message, sent, lambda _: MASK) if same else sent, stored)
 
 
 def _unless(mock: Instance, operation: str, *methods: str) -> None:
     """Let rules refuse nothing in one operation."""
-    is_running = during(mock, operation)
+    is_running = tools.during(mock, operation)
     for method in methods:
-        around(mock, method, lambda original, *arguments: None if is_running() else original(*arguments))
+        tools.around(mock, method, lambda original, *arguments: None if is_running() else original(*arguments))
 
 
 _RECONCILING = ("central.reconcile.reconcile_dependent_unchanged", "central.reconcile.reconcile_same_member")
@@ -256,7 +235,7 @@ for _name, _operation in (("put", PUT), ("patch", PATCH), ("test", TEST), ("test
 
 
 def _not_looked_at(mock: Instance, member: str, field: str) -> None:
-    around(
+    tools.around(
         mock,
         "central.validation.endpoint",
         lambda check, sent: check({**sent, member: {**sent[member], field: ""}} if member in sent else sent),
@@ -268,7 +247,7 @@ for _member, _field in (("clairify", "grpcEndpoint"), ("quay", "endpoint"), ("az
 
 
 def _form_taken(mock: Instance, pattern: str) -> None:
-    around(
+    tools.around(
         mock,
         "central.validation._endpoint",
         lambda check, endpoint: None if re.search(pattern, endpoint) else check(endpoint),
@@ -283,24 +262,21 @@ for _name, _summary, _pattern, _check in (
     ("userinfo", "Accepts localhost after a user name as an endpoint", "@", "endpoint-not-local"),
     ("scheme", "Accepts localhost after https:// as an endpoint", "^https://", "endpoint-not-local"),
     ("google", "Accepts the metadata host of Google as an endpoint", "metadata.google", "endpoint-not-metadata"),
-    (
-        "path",
-        "Accepts the metadata address with a path as an endpoint",
-        r"254\.169\.254.*/",
-        "endpoint-not-metadata",
-    ),
+    ("path", "Accepts the metadata address with a path as an endpoint", r"254\.169\.254.*/", "endpoint-not-metadata"),
     ("metadata", "Accepts the metadata address as an endpoint", r"169\.254\.169\.254", "endpoint-not-metadata"),
 ):
     _security(f"endpoint-{_name}", _summary, _check)(_form_taken, _pattern)
 
 
 _endpoint("endpoint-when-skipped", "Checks endpoints only if the integration is tested")(
-    around, "central.validation.endpoint", lambda check, sent: None if sent["skipTestIntegration"] else check(sent)
+    tools.around,
+    "central.validation.endpoint",
+    lambda check, sent: None if sent["skipTestIntegration"] else check(sent),
 )
 
 
 @_endpoint("endpoint-by-type", "Checks only the endpoints of the type's own config member")
-@instead_of("central.validation.endpoint")
+@tools.instead_of("central.validation.endpoint")
 def endpoint_by_type(mock: Instance, original: Original, sent: Integration) -> Any:
     types = mock.central.contract.types
     known = types.get(sent["type"])
@@ -311,7 +287,7 @@ def endpoint_by_type(mock: Instance, original: Original, sent: Integration) -> A
 
 
 def _open(mock: Instance, operation: str) -> None:
-    around(
+    tools.around(
         mock, "central.auth.check", lambda check, known, header: None if known.id == operation else check(known, header)
     )
 
@@ -324,7 +300,7 @@ def _read_is_enough(mock: Instance, operation: str) -> None:
             if known.id != operation or refusal.rule != "write-permission":
                 raise
 
-    around(mock, "central.auth.check", check)
+    tools.around(mock, "central.auth.check", check)
 
 
 for _operation, _known in contracts.load().operations.items():
@@ -338,12 +314,12 @@ for _operation in (CREATE, PUT, DELETE, TEST):
 
 
 _security("no-access-reads", "A token without the permission may read", "read-permission", auth=True)(
-    around, "central.auth.token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ)
+    tools.around, "central.auth.token_permission", lambda original, token: {WRITE: WRITE}.get(original(token), READ)
 )
 
 
 @_security("any-bearer", "Accepts any bearer token", "token-invalid", auth=True)
-@instead_of("central.auth.token_permission")
+@tools.instead_of("central.auth.token_permission")
 def any_bearer(mock: Instance, original: Original, token: str) -> Any:
     try:
         return original(token)
@@ -351,11 +327,11 @@ def any_bearer(mock: Instance, original: Original, token: str) -> Any:
         return WRITE
 
 
-_security("any-password", "Accepts any password", "basic-invalid", auth=True)(never, "central.auth.check_basic")
+_security("any-password", "Accepts any password", "basic-invalid", auth=True)(tools.never, "central.auth.check_basic")
 
 
 @_security("identity-before-lookup", "Reports an unknown id before it authenticates the caller", auth=True)
-@answering(GET, DELETE)
+@tools.answering(GET, DELETE)
 def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response:
     central, id = exchange.sandbox.central, exchange.id
     if id and central.store.get(id) is None:
@@ -365,7 +341,7 @@ def missing_before_credentials(proceed: Proceed, exchange: Exchange) -> Response
 
 
 @_security("decoded-before-identity", "Checks the caller before it decodes the body", auth=True)
-@answering(CREATE, PUT, PATCH, TEST, TEST_UPDATED)
+@tools.answering(CREATE, PUT, PATCH, TEST, TEST_UPDATED)
 def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
     operation, auth = exchange.operation, exchange.sandbox.central.auth
     assert operation is not None
@@ -376,9 +352,9 @@ def credentials_before_body(proceed: Proceed, exchange: Exchange) -> Response:
 
 _security(
     "token-in-refusal", "The error for a token shows the token", "credential-leak", also=("token-silent",), auth=True
-)(add_to_refusals, "central.auth.token_permission", lambda _, token: f": {token}")
+)(tools.add_to_refusals, "central.auth.token_permission", lambda token: f": {token}")
 _security("scheme-case", "The scheme `Bearer` is case-sensitive", auth=True)(
-    around,
+    tools.around,
     "central.auth.permission",
     lambda original, header: original("" if header[:6] == header[:6].lower() else header),
 )

@@ -8,23 +8,8 @@ from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import mutant
-from mock_server.mutants.tools import (
-    CREATE,
-    DELETE,
-    EVERY,
-    LIST,
-    PATCH,
-    PUT,
-    TEST,
-    TEST_UPDATED,
-    answering,
-    around,
-    refusals,
-    refused,
-    responses,
-    wrapped,
-)
+from mock_server.mutants import mutant, tools
+from mock_server.mutants.tools import CREATE, DELETE, EVERY, LIST, PATCH, PUT, TEST, TEST_UPDATED
 
 _status = partial(mutant, kind="status")
 
@@ -38,7 +23,7 @@ def _succeeds_with(mock: Instance, status: int, operation: str) -> None:
             return response
         return Response(204) if status == 204 else response._replace(status=status)
 
-    responses(mock, changed, (operation,))
+    tools.responses(mock, changed, (operation,))
 
 
 _status("create-201", "A create answers 201", "create")(_succeeds_with, 201, CREATE)
@@ -49,16 +34,16 @@ _status("patch-202", "PATCH answers 202", "update")(_succeeds_with, 202, PATCH)
 
 
 @_status("list-nothing-404", "An empty list answers 404", "list-by-name")
-@answering(LIST)
+@tools.answering(LIST)
 def list_nothing_404(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
     if b"{" not in response.bytes[1:]:
-        raise refused(404, "no image integrations found", 5)
+        raise tools.refused(404, "no image integrations found", 5)
     return response
 
 
 _status("errors-200", "Errors have status 200", "error-shape")(
-    around, "errors.answer", lambda original, refusal: original(refusal)._replace(status=200)
+    tools.around, "errors.answer", lambda original, refusal: original(refusal)._replace(status=200)
 )
 
 
@@ -86,13 +71,13 @@ for _name, _rule, _summary, _changes in (
     ("reconcile-code-2", "reconcile-needs-config", "The error for a missing config has code 2", {"code": 2}),
     ("delete-missing-text", "delete-missing", "DELETE of an unknown id has another message", {"message": "not found"}),
 ):  # fmt: skip
-    _status(_name, _summary, _rule)(refusals, _rule, **_changes)
+    _status(_name, _summary, _rule)(tools.refusals, _rule, **_changes)
 
 _status("get-missing-code-404", "The error for an unknown id has code 404", "error-shape")(
-    refusals, "get-missing", code=404
+    tools.refusals, "get-missing", code=404
 )
 _status("unknown-type-200", "An unknown type answers 200 with an error", "answer-schema")(
-    refusals, "registry-type-known", status=200
+    tools.refusals, "registry-type-known", status=200
 )
 
 for _name, _rule, _summary, _changes in (
@@ -101,16 +86,16 @@ for _name, _rule, _summary, _changes in (
     ("read-only-401", "write-permission", "A read-only token that writes gets 401", {"status": 401, "code": 16}),
     ("read-only-404", "write-permission", "A read-only token that writes gets 404", {"status": 404, "code": 5}),
 ):  # fmt: skip
-    _status(_name, _summary, _rule, auth=True)(refusals, _rule, **_changes)
+    _status(_name, _summary, _rule, auth=True)(tools.refusals, _rule, **_changes)
 
 
 _status("test-fails-200", "A test that fails answers 200 with an error", "test")(
-    responses, lambda response: response._replace(status=200), (TEST, TEST_UPDATED)
+    tools.responses, lambda response: response._replace(status=200), (TEST, TEST_UPDATED)
 )
 
 
 @_status("redirect-trailing-slash", "Redirects a path with a trailing slash", "id-required")
-@answering(*EVERY)
+@tools.answering(*EVERY)
 def redirect_trailing_slash(proceed: Proceed, exchange: Exchange) -> Response:
     path = exchange.request.path
     return Response(308, (("Location", path.rstrip("/")),)) if path.endswith("/") else proceed(exchange)
@@ -120,7 +105,7 @@ def _answered(mock: Instance, method: str, response: Response) -> None:
     def layer(proceed: Proceed, exchange: Exchange) -> Response:
         return response if exchange.request.method == method else proceed(exchange)
 
-    wrapped(mock, layer, behind=clean_path)
+    tools.wrapped(mock, layer, behind=clean_path)
 
 
 _status("head-200", "HEAD answers 200", "method-not-allowed")(_answered, "HEAD", Response(200))

@@ -99,14 +99,16 @@ def suppress_rule(root: object, method: str, rule: str, answer: Any = None) -> N
     around(root, method, swallow)
 
 
-def add_to_refusals(root: object, method: str, more: Callable[[Refusal, Any], str]) -> None:
-    """Append `more(refusal, first argument)` to the texts of a method's refusals."""
+def add_to_refusals(root: object, method: str, more: Callable[[Any], str], *, rule: str = "") -> None:
+    """Append `more(first argument)` to the texts of a method's refusals, or only of those by `rule`."""
 
     def appended(original: Original, sent: Any, **named: Any) -> Any:
         try:
             return original(sent, **named)
         except Refusal as refusal:
-            raise replace(refusal, message=refusal.message + more(refusal, sent)) from None
+            if rule not in ("", refusal.rule):
+                raise
+            raise replace(refusal, message=refusal.message + more(sent)) from None
 
     around(root, method, appended)
 
@@ -122,10 +124,14 @@ def config_members(mock: Instance) -> list[str]:
     return [field.name for field in mock.central.contract.integration.members]
 
 
-def stored_config(mock: Instance, change: Callable[[Json], Mapping[str, Any]]) -> None:
-    """Change a config member when it is stored."""
+def field_stored(mock: Instance, field: str, change: Callable[[Any], Any]) -> None:
+    """Change a field of an integration, or of its config member, when it is stored."""
+
+    def changed(message: Json) -> Json:
+        return {**message, field: change(message[field])} if field in message else message
+
     names = config_members(mock)
-    stored(mock, lambda sent: {name: {**sent[name], **change(sent[name])} for name in names if name in sent})
+    stored(mock, lambda sent: changed(sent) | {name: changed(sent[name]) for name in names if name in sent})
 
 
 def updated(mock: Instance, change: Callable[[Json, Json], Mapping[str, Any]]) -> None:
@@ -137,6 +143,15 @@ def updated(mock: Instance, change: Callable[[Json, Json], Mapping[str, Any]]) -
         original(change(dict(found.integration), dict(sent)) if found else sent, update_password=update_password)
 
     around(mock, "central.service.update", update)
+
+
+def dependent(mock: Instance, name: str) -> None:
+    """Make credentials depend on one more field."""
+    around(
+        mock,
+        "central.reconcile.reconcile_dependent_unchanged",
+        lambda check, field, *more: check(replace(field, scrub="dependent") if field.name == name else field, *more),
+    )
 
 
 def one_name(mock: Instance, fold: Callable[[str], str]) -> None:

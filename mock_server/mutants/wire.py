@@ -18,29 +18,8 @@ from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.paths import clean_path
-from mock_server.mutants import mutant
-from mock_server.mutants.tools import (
-    CREATE,
-    GET,
-    LIST,
-    PATCH,
-    PUT,
-    TEST,
-    TEST_UPDATED,
-    Original,
-    answering,
-    bodies_refused,
-    given_to,
-    instead_of,
-    reader,
-    readings,
-    refused,
-    refused_where,
-    requests,
-    responses,
-    without,
-    wrapped,
-)
+from mock_server.mutants import mutant, tools
+from mock_server.mutants.tools import CREATE, GET, LIST, PATCH, PUT, TEST, TEST_UPDATED, Original
 
 HTML = b"<!doctype html><html><title>Error</title><h1>Something went wrong</h1></html>"
 
@@ -56,15 +35,15 @@ def _typed(response: Response, content_type: str) -> Response:
 
 
 def _body(mock: Instance, change: Callable[[bytes], bytes]) -> None:
-    requests(mock, lambda request: without(request, "accept-encoding"))
-    responses(mock, lambda response: response._replace(body=change(response.bytes)))
+    tools.requests(mock, lambda request: tools.without(request, "accept-encoding"))
+    tools.responses(mock, lambda response: response._replace(body=change(response.bytes)))
 
 
 def _plain_bodies(mock: Instance, change: Callable[[bytes], bytes]) -> None:
     def changed(response: Response) -> Response:
         return response if response.header("Content-Encoding") else response._replace(body=change(response.bytes))
 
-    responses(mock, changed)
+    tools.responses(mock, changed)
 
 
 def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
@@ -73,7 +52,7 @@ def _html_where(mock: Instance, matches: Callable[[Response], bool]) -> None:
             return response
         return _typed(response, "text/html; charset=utf-8").without_header("Content-Encoding")._replace(body=HTML)
 
-    responses(mock, changed)
+    tools.responses(mock, changed)
 
 
 _wire("html-404", "An unknown path answers with an HTML page", "answer-media-type", also=("unknown-route",))(
@@ -89,10 +68,11 @@ _wire("html-500", "A server error answers with an HTML page", "answer-media-type
     _html_where, lambda response: response.status == 500
 )
 _wire("answer-media-type", "Answers have the content type text/plain")(
-    responses, lambda response: _typed(response, "text/plain; charset=utf-8")
+    tools.responses, lambda response: _typed(response, "text/plain; charset=utf-8")
 )
 _wire("problem-json", "Errors have the content type application/problem+json", "answer-media-type")(
-    responses, lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response
+    tools.responses,
+    lambda response: _typed(response, "application/problem+json") if response.status >= 400 else response,
 )
 _wire("latin-1", "Answers are encoded as latin-1", "answer-media-type", also=("read-after-create",))(
     _plain_bodies, lambda body: body.decode("utf-8", "replace").encode("latin-1", "replace")
@@ -100,7 +80,7 @@ _wire("latin-1", "Answers are encoded as latin-1", "answer-media-type", also=("r
 
 
 @_wire("gzip-broken", "Answers claim to be gzip, but are not compressed", "every-request-answered", also=("gzip",))
-@given_to(responses)
+@tools.given_to(tools.responses)
 def gzip_broken(response: Response) -> Response:
     if response.header("Content-Encoding") != "gzip":
         return response
@@ -108,19 +88,19 @@ def gzip_broken(response: Response) -> Response:
 
 
 _wire("gzip", "Compresses answers for clients that do not accept gzip")(
-    requests, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"})
+    tools.requests, lambda request: request._replace(headers={**request.headers, "accept-encoding": "gzip"})
 )
 
 
 @_wire("length-missing", "Answers have no Content-Length", "answer-headers")
-@given_to(responses)
+@tools.given_to(tools.responses)
 def length_missing(response: Response) -> Response:
     unsized = response.without_header("Content-Length").with_header("Connection", "close")
     return unsized._replace(body=iter([response.bytes]))
 
 
 _wire("end-cut", "Answers lack their last two bytes", "answer-media-type")(
-    responses, lambda response: response._replace(body=response.bytes[:-2])
+    tools.responses, lambda response: response._replace(body=response.bytes[:-2])
 )
 _wire("long-cut", "Answers are truncated to 4 kB", "answer-media-type")(_body, lambda body: body[:4096])
 
@@ -135,7 +115,7 @@ def connection_dropped(mock: Instance) -> None:
         promised = response.without_header("Content-Length").with_header("Content-Length", str(len(response.bytes) + 1))
         return promised.with_header("Connection", "close")._replace(body=iter([b""]))
 
-    responses(mock, changed)
+    tools.responses(mock, changed)
 
 
 _wire("prefix", "Answers begin with )]}',", "answer-media-type")(_body, lambda body: b")]}',\n" + body)
@@ -149,10 +129,11 @@ _wire("not-a-number", "Shows `numConcurrentScans` 0 as NaN", "answer-media-type"
 
 
 _wire("cached", "Answers may be cached for a minute", "answer-headers")(
-    responses, lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60")
+    tools.responses,
+    lambda response: response.without_header("Cache-Control").with_header("Cache-Control", "max-age=60"),
 )
 _wire("vary-missing", "Answers lack `Vary: Accept-Encoding`", "answer-headers")(
-    responses, lambda response: response.without_header("Vary")
+    tools.responses, lambda response: response.without_header("Vary")
 )
 
 
@@ -169,11 +150,11 @@ def case_insensitive_fields(mock: Instance) -> None:
             key = self.data[token.start + len(token.raw) :].lstrip()[:1] == b":"
             return names.get(text.lower(), text) if key else text
 
-    readings(mock, Reading)
+    tools.readings(mock, Reading)
 
 
 @_wire("case-insensitive-categories", "Ignores the case of category names", "unknown-category-dropped")
-@reader
+@tools.reader
 class _CaseInsensitiveCategories(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         token = self.peek()
@@ -183,7 +164,7 @@ class _CaseInsensitiveCategories(protojson.Reading):
 
 
 @_wire("number-refused", "Refuses an unknown category number", "category-implemented")
-@reader
+@tools.reader
 class _NumberRefused(protojson.Reading):
     def scalar(self, field: Field) -> Any:
         token = self.peek()
@@ -194,16 +175,18 @@ class _NumberRefused(protojson.Reading):
 
 
 @_wire("nested-unknown-refused", "Refuses unknown fields of a config", "unknown-field-dropped")
-@reader
+@tools.reader
 class _NestedUnknownRefused(protojson.Reading):
     def skip(self) -> None:
         if self.path:
-            raise refused(400, "unknown field")
+            raise tools.refused(400, "unknown field")
         super().skip()
 
 
 _wire("null-message-refused", "Refuses null for `source`", "null-is-absent")(
-    bodies_refused, lambda body: re.search(rb'"source"\s*:\s*null', body), refused(400, "source must be an object")
+    tools.bodies_refused,
+    lambda body: re.search(rb'"source"\s*:\s*null', body),
+    tools.refused(400, "source must be an object"),
 )
 
 
@@ -213,20 +196,20 @@ _wire("null-message-refused", "Refuses null for `source`", "null-is-absent")(
     "unicode-kept",
     also=("read-after-create", "no-server-error"),
 )
-@instead_of("central.store.put")
+@tools.instead_of("central.store.put")
 def unicode_500(mock: Instance, original: Original, integration: Any) -> Any:
     if any(ord(each) > 0xFFFF for each in integration["name"]):
-        raise refused(500, "Incorrect string value", 13)
+        raise tools.refused(500, "Incorrect string value", 13)
     return original(integration)
 
 
 _wire("body-64k", "Refuses bodies of more than 64 kB with 413", "long-values-kept")(
-    bodies_refused, lambda body: len(body) > 65536, refused(413, "Request Entity Too Large")
+    tools.bodies_refused, lambda body: len(body) > 65536, tools.refused(413, "Request Entity Too Large")
 )
 
 
 _wire("nesting-100", "Refuses bodies nested more than 100 levels deep", "nesting-depth")(
-    bodies_refused, lambda body: max(body.count(b"["), body.count(b"{")) > 100, refused(400, "too deep")
+    tools.bodies_refused, lambda body: max(body.count(b"["), body.count(b"{")) > 100, tools.refused(400, "too deep")
 )
 
 
@@ -235,27 +218,27 @@ def _fields(request: Request) -> dict[str, str]:
 
 
 _wire("accept-406", "An Accept header without JSON answers 406", "answer-headers")(
-    refused_where,
+    tools.refused_where,
     (LIST, GET, CREATE),
     lambda exchange: exchange.request.headers.get("accept", "").startswith("text/"),
-    refused(406, "Not Acceptable"),
+    tools.refused(406, "Not Acceptable"),
 )
 _wire("chunked-body", "Refuses a chunked body with 411")(
-    refused_where,
+    tools.refused_where,
     (CREATE, PUT, PATCH, TEST, TEST_UPDATED),
     lambda exchange: "transfer-encoding" in exchange.request.headers,
-    refused(411, "Length Required"),
+    tools.refused(411, "Length Required"),
 )
 _wire("unknown-query-ignored", "Refuses unknown query keys")(
-    refused_where,
+    tools.refused_where,
     (LIST, GET, CREATE),
     lambda exchange: bool(_fields(exchange.request).keys() - {"name", "cluster", "pretty"}),
-    refused(400, "unknown parameter"),
+    tools.refused(400, "unknown parameter"),
 )
 
 
 @_wire("query-on-write-ignored", "Reads query parameters of a create as fields of the body")
-@answering(CREATE)
+@tools.answering(CREATE)
 def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
     with suppress(ValueError, TypeError, RecursionError):
@@ -265,7 +248,7 @@ def query_as_body(proceed: Proceed, exchange: Exchange) -> Response:
 
 
 @_wire("path-escapes", "Does not decode escapes in the id of a path")
-@answering(GET)
+@tools.answering(GET)
 def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
     request = exchange.request
     exchange.id = (request.target or request.path).partition("?")[0].rpartition("/")[2]
@@ -273,7 +256,7 @@ def escape_kept(proceed: Proceed, exchange: Exchange) -> Response:
 
 
 @_wire("verb-cut", "Treats a colon as the end of the id in a path", "path-escapes")
-@answering(GET)
+@tools.answering(GET)
 def verb_cut(proceed: Proceed, exchange: Exchange) -> Response:
     exchange.id = exchange.id.partition(":")[0]
     return proceed(exchange)
@@ -286,33 +269,30 @@ def path_any_case(mock: Instance) -> None:
     def folded(request: Request) -> Request:
         return request._replace(path=collection) if request.path.lower() == collection else request
 
-    requests(mock, folded)
+    tools.requests(mock, folded)
 
 
 @_wire("override-always", "Accepts X-HTTP-Method-Override with any content type", "method-override")
-@given_to(requests)
+@tools.given_to(tools.requests)
 def override_always(request: Request) -> Request:
     method = request.headers.get("x-http-method-override")
-    return without(request, "x-http-method-override")._replace(method=method) if method else request
+    return tools.without(request, "x-http-method-override")._replace(method=method) if method else request
 
 
 _wire("list-by-odd-name", "Does not decode a plus sign in the query")(
-    requests, lambda request: request._replace(query=request.query.replace("+", "%2B"))
+    tools.requests, lambda request: request._replace(query=request.query.replace("+", "%2B"))
 )
 
 
-@_wire(
-    "pretty-wrong-type",
-    "Indented answers have the content type text/plain",
-    "answer-media-type",
-    also=("answer-media-type",),
-)
-@given_to(wrapped, behind=clean_path)
+@_wire("pretty-wrong-type", "Indented answers have the content type text/plain", "answer-media-type")
+@tools.given_to(tools.wrapped, behind=clean_path)
 def pretty_wrong_type(proceed: Proceed, exchange: Exchange) -> Response:
     response = proceed(exchange)
     return _typed(response, "text/plain") if "pretty" in _fields(exchange.request) else response
 
 
 _wire("empty-object-refused", "Refuses an empty config member", "update-replaces")(
-    bodies_refused, lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body), refused(400, "docker must not be empty")
+    tools.bodies_refused,
+    lambda body: re.search(rb'"docker"\s*:\s*\{\s*\}', body),
+    tools.refused(400, "docker must not be empty"),
 )

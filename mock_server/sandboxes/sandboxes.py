@@ -51,18 +51,18 @@ class Sandbox(Generic[InstanceT]):
 
     __slots__ = ("_home", "_make", "central", "faults", "instance", "journal", "mutants", "name", "scenario", "used")
 
-    def __init__(self, name: str, home: InstanceT, central: Central, make: MakeInstance[InstanceT]) -> None:
+    def __init__(self, name: str, home: InstanceT, make: MakeInstance[InstanceT]) -> None:
         """`home` answers unless the mutants of the sandbox differ from the settings."""
         self.name = name
         self.instance = self._home = home
-        self.central = central
-        central.store.bind(name)
+        self._make = make
+        self.central = self._home_central()
+        self.central.store.bind(name)
         self.mutants = home.settings.mutants
         self.scenario = _first_scenario(home.settings)
         self.faults = Faults(home.settings.faults)
-        self.journal = _journal(central)
+        self.journal = _journal(self.central)
         self.used = time.monotonic()
-        self._make = make
 
     def reset(self) -> None:
         """Restore the initial state."""
@@ -96,13 +96,13 @@ class Sandbox(Generic[InstanceT]):
         if mutants == self.mutants:
             return
         if mutants == self._home.settings.mutants:
-            self._move(self._home, self.home_central())
+            self._move(self._home, self._home_central())
         else:
             mutated = self._make(replace(self._home.settings, mutants=mutants), self.central.contract)
             self._move(mutated, mutated.central)
         self.mutants = mutants
 
-    def home_central(self) -> Central:
+    def _home_central(self) -> Central:
         """Return the Central of the home instance, or a fork of it if sandboxes share the instance."""
         shared = self.name != DEFAULT and not self._home.settings.mutants
         return self._home.central.fork() if shared else self._home.central
@@ -116,7 +116,7 @@ class Sandbox(Generic[InstanceT]):
     def renew(self, home: InstanceT, make: MakeInstance[InstanceT], *, keep_state: bool) -> None:
         """Switch to an instance with other settings or another contract."""
         old, self._home, self._make = self._home.settings, home, make
-        self._move(home, self.home_central())
+        self._move(home, self._home_central())
         if home.settings.registry_tests != old.registry_tests:
             self.central.network.rules = (*home.settings.registry_tests, *_rules_of(self.scenario))
         if home.settings.faults != old.faults:
@@ -154,7 +154,7 @@ class Sandboxes(Generic[InstanceT]):
         self.make = make
         self._lock = threading.Lock()
         self._sandboxes: dict[str, Sandbox[InstanceT]] = {}
-        self.default = Sandbox(DEFAULT, home, home.central, make)
+        self.default = Sandbox(DEFAULT, home, make)
 
     def get(self, name: str) -> Sandbox[InstanceT]:
         """Return the sandbox with this name; create it if it is missing.
@@ -187,14 +187,10 @@ class Sandboxes(Generic[InstanceT]):
                     f"there are {settings.max_sandboxes} sandboxes, as many as --max-sandboxes allows; "
                     f"allow more, free one with DELETE /__admin/sandboxes/NAME, or choose a shorter --sandbox-ttl",
                 )
-            sandbox = self._sandboxes[name] = self._new(name)
+            sandbox = self._sandboxes[name] = Sandbox(name, self._home_of_a_sandbox(), self.make)
             if len(self._sandboxes) == 1:
                 threading.Thread(target=self._free_at_times, daemon=True).start()
             return sandbox
-
-    def _new(self, name: str) -> Sandbox[InstanceT]:
-        home = self._home_of_a_sandbox()
-        return Sandbox(name, home, home.central if home is not self.home else home.central.fork(), self.make)
 
     def _free_at_times(self) -> None:
         while True:

@@ -49,8 +49,7 @@ def free_port(address: str, port: int) -> int:
         with socket.socket(family, socket.SOCK_STREAM) as tried:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind((address, port))
-            found: int = tried.getsockname()[1]
-            return found
+            return int(tried.getsockname()[1])
     except OSError as error:
         raise ServeError(_why_not(address, port, error)) from None
 

@@ -20,8 +20,6 @@ from mock_server.web.threads import Places
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-PATIENCE = 1.0
-"""Seconds after which an incomplete body counts as stuck."""
 TIMEOUT = 60.0
 """Default timeout of a body in seconds; granian has closed idle connections by then."""
 
@@ -35,7 +33,7 @@ class Bodies:
         """`seconds`: the timeout of a body."""
         self._app = app
         self._seconds = seconds
-        self._waiting = Places[_Body](MOST_WAITING, PATIENCE)
+        self._waiting = Places[_Body](MOST_WAITING)
         threading.Thread(target=self._look_at_times, daemon=True).start()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

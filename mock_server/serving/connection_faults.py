@@ -9,8 +9,8 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -179,13 +179,13 @@ def stop_reading(address: str, port: int, silent: float, *, most: int) -> None:
     if len(found) > most:
         return
     for number in found:
-        with suppress(OSError), _socket(number) as connection:
+        with suppress(OSError), _copy(number) as connection:
             connection.shutdown(socket.SHUT_RD)
 
 
 def _waits(number: int, address: str, port: int, seconds: float) -> bool:
     """Return whether a connection between the two received data, and sent nothing for so long."""
-    with suppress(OSError), _socket(number) as found:
+    with suppress(OSError), _copy(number) as found:
         if _is_between(found, address, port):
             _, milliseconds, received = _info(found)
             return bool(received) and milliseconds / 1000 + _TICK >= seconds
@@ -216,16 +216,10 @@ def _descriptors() -> list[int]:
 
 
 def _copy(number: int) -> socket.socket:
+    """Return a copy of a descriptor as a socket object."""
     copy = os.dup(number)
     try:
         return socket.socket(fileno=copy)
     except OSError:
         os.close(copy)
         raise
-
-
-@contextmanager
-def _socket(number: int) -> Iterator[socket.socket]:
-    """Return a copy of a descriptor as a socket object."""
-    with _copy(number) as found:
-        yield found

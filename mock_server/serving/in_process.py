@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from io import BufferedIOBase
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -188,14 +189,11 @@ class _Handler(WSGIRequestHandler):
 
     def _send(self, head: list[Any], answer: Iterable[bytes]) -> None:
         """Send an answer, its head with the first piece of the body: until then the app may fail."""
-        is_begun = False
-        for piece in answer:
-            if not is_begun:
-                self._begin(*head)
-                is_begun = True
+        pieces = iter(answer)
+        first = next(pieces, b"")
+        self._begin(*head)
+        for piece in chain((first,), pieces):
             self.wfile.write(piece)
-        if not is_begun:
-            self._begin(*head)
 
     def _begin(self, status: str, headers: Iterable[tuple[str, str]]) -> None:
         code, _, text = status.partition(" ")

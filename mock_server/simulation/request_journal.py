@@ -256,5 +256,5 @@ def _without_values(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def _omitted(size: int) -> str | None:
-    """Return a placeholder for a body of this size that is not shown, or "" if there is none."""
+    """Return a placeholder for a body of this size that is not shown, or None if there is none."""
     return omitted(size) if size else None

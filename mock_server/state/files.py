@@ -116,7 +116,7 @@ def _as_state_error() -> Iterator[None]:
 def _check_value(value: Any, place: str = "$") -> None:
     """Raise StateError for values that JSON does not have: half a surrogate pair, NaN, or a date of YAML."""
     if isinstance(value, str):
-        if not _can_be_written(value):
+        if not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
             raise StateError(f"{place}: has half of a surrogate pair (\\ud800 to \\udfff)")
     elif isinstance(value, list):
         for number, each in enumerate(value):
@@ -129,10 +129,6 @@ def _check_value(value: Any, place: str = "$") -> None:
         raise StateError(f"{place}: is {value}, which JSON has no number for")
     elif value is not None and not isinstance(value, int | float):
         raise StateError(f"{place}: is a {type(value).__name__}, which JSON does not have; put it in quotes")
-
-
-def _can_be_written(text: str) -> bool:
-    return text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text)
 
 
 def checked(value: Any, contract: Contract, validator: Validator) -> list[Integration]:

@@ -361,18 +361,11 @@ class _SeededIds:
     """The seeded ids by number, because other replicas may have used some."""
 
     def __init__(self, seed: int | None) -> None:
-        self._seed = seed
-        self._restart()
-
-    def _restart(self) -> None:
-        self._random = random.Random(self._seed)
-        self._given = 0
+        self._random = random.Random(seed)
+        self._ids: list[str] = []
 
     def at(self, number: int) -> str:
-        """Return the id with this number, from 1."""
-        if number <= self._given:  # after a reset
-            self._restart()
-        while self._given < number:
-            self._given += 1
-            bits = self._random.getrandbits(128)
-        return str(uuid.UUID(int=bits, version=4))
+        """Return the id with this number, from 1; after a reset the numbers start again."""
+        while len(self._ids) < number:
+            self._ids.append(str(uuid.UUID(int=self._random.getrandbits(128), version=4)))
+        return self._ids[number - 1]

@@ -15,9 +15,10 @@ import pytest
 
 from benchmarks import load
 from mock_server.serving.addresses import free_port
-from mock_server.serving.body_timeouts import MOST_WAITING, PATIENCE
+from mock_server.serving.body_timeouts import MOST_WAITING
 from mock_server.serving.connection_faults import stop_reading
 from mock_server.serving.worker import SECONDS_FOR_HEAD
+from mock_server.web.threads import PATIENCE
 
 from .conftest import PATH, Api, ask, docker
 from .hostile import CONTROL_PATHS, HALF, HOST, NAMES, SHAPES, SMUGGLED, VALID, complete, get, post, send, statuses

@@ -82,10 +82,6 @@ Decode = Callable[[Central, str, bytes], Any]
 """Decodes the query or the body of a request, which the gateway does before it looks at the credentials."""
 
 
-def _undecoded(_central: Central, _query: str, _body: bytes) -> Any:
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Companion:
     """A path with a method.
@@ -102,7 +98,7 @@ class Companion:
     answer: Answer
     """Returns the body of the answer, or None for an empty one."""
     status: int = 200
-    decode: Decode = _undecoded
+    decode: Decode | None = None
 
     @property
     def method(self) -> str:
@@ -125,7 +121,7 @@ class Companion:
         Raises:
             Refusal: the caller has no permission, or the request is invalid.
         """
-        sent = self.decode(central, query, body)
+        sent = self.decode(central, query, body) if self.decode else None
         try:
             permission = self._permission_of(central, authorization or "")
         except Refusal as refusal:
@@ -145,17 +141,17 @@ class Companion:
                 raise auth.read_permission(refusal.message, refusal.message) from None
             raise
         if permission == NOTHING and self.access in (READER, WRITER):
-            raise _forbidden("READ_ACCESS", "Integration" if self.access == READER else "Access")
+            raise _forbidden("Integration" if self.access == READER else "Access")
         if self.access == ACCESS_READER and permission != WRITE:
-            raise _forbidden("READ_ACCESS", "Access")
+            raise _forbidden("Access")
         if self.access == WRITER:
             auth.write_permission(permission)
         return permission
 
 
-def _forbidden(access: str, resource: str) -> Refusal:
-    """Return Central's refusal of a caller without permission (pkg/grpc/authz/user/user.go)."""
-    return Refusal("companion-permission", 403, 7, f'not authorized: "{access}" for "{resource}"')
+def _forbidden(resource: str) -> Refusal:
+    """Return Central's refusal of a caller without permission to read (pkg/grpc/authz/user/user.go)."""
+    return Refusal("companion-permission", 403, 7, f'not authorized: "READ_ACCESS" for "{resource}"')
 
 
 def _invalid(text: str) -> Refusal:
@@ -180,7 +176,7 @@ SCRIPTS = "scripts, Ansible"
 
 
 def companion(
-    id: str, needed_by: str, access: str, *, status: int = 200, decode: Decode = _undecoded
+    id: str, needed_by: str, access: str, *, status: int = 200, decode: Decode | None = None
 ) -> Callable[[Answer], Answer]:
     """Return a decorator that registers a function as the companion `id`; its docstring describes the answer."""
 

@@ -25,13 +25,11 @@ _HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-View = Callable[..., "AnyResponse"]
-
 
 def blueprint() -> Blueprint:
     """Return the blueprint of the console."""
     result = Blueprint("console", __name__, url_prefix=PREFIX)
-    views: dict[str, View] = {
+    views: dict[str, Callable[..., AnyResponse]] = {
         "": lambda: redirect(f"{PREFIX.lstrip('/')}/", 308),  # relative, so that it stays in the sandbox
         "/": partial(_console_file, "index.html"),
         "/console/<name>": _console_file,

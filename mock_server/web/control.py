@@ -30,7 +30,7 @@ from mock_server.sandboxes.sandboxes import Sandbox
 from mock_server.settings import suggestion
 from mock_server.simulation.fault_forms import from_json
 from mock_server.simulation.har import har
-from mock_server.simulation.request_journal import Entry, Filter, Journal
+from mock_server.simulation.request_journal import Filter, Journal
 from mock_server.state import files as states
 from mock_server.state import scenarios
 from mock_server.state.memory import address
@@ -54,7 +54,6 @@ _NUMBER = re.compile(r"[0-9]{1,18}")
 
 Json = dict[str, Any]
 AnySandbox = Sandbox[Instance]
-Routed = tuple[str, str, str, Callable[..., Response]]
 
 
 @cache
@@ -88,8 +87,14 @@ def unknown_call(asked: Request) -> Refusal:
 def blueprint(app: MockCentral) -> Blueprint:
     """Return the blueprint of the calls that the settings of an app enable."""
     made = Blueprint("control", __name__, url_prefix=PREFIX)
-    for path, method, id, view in Control(app).routes():
-        made.add_url_rule(path, id, view, methods=[method], provide_automatic_options=False)
+    control = Control(app)
+    for path, item in document()["paths"].items():
+        for method, entry in item.items():
+            id = entry["operationId"]
+            if app.settings.control or id == "health":
+                view = partial(control.called, id, entry, getattr(control, re.sub("([A-Z])", r"_\1", id).lower()))
+                rule = path.replace("{", "<").replace("}", ">")
+                made.add_url_rule(rule, id, view, methods=[method.upper()], provide_automatic_options=False)
     return made
 
 
@@ -100,16 +105,8 @@ class Control:
         self.app = app
         self._waiting = threading.BoundedSemaphore(MOST_WAITING)
 
-    def routes(self) -> Iterator[Routed]:
-        """Yield path, method, endpoint and view of each call that the settings enable."""
-        for path, item in document()["paths"].items():
-            for method, entry in item.items():
-                id = entry["operationId"]
-                if self.app.settings.control or id == "health":
-                    view = partial(self._called, id, entry, getattr(self, re.sub("([A-Z])", r"_\1", id).lower()))
-                    yield path.replace("{", "<").replace("}", ">"), method.upper(), id, view
-
-    def _called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
+    def called(self, id: str, entry: Mapping[str, Any], call: Callable[..., Any], **values: Any) -> Response:
+        """Answer a call by its method; `entry` is the call in `control.yaml`."""
         if not current().request.path.startswith(f"{PREFIX}/"):  # Flask matches //__admin like /__admin
             raise Rules(self.app.central.contract).refusal("unknown-route")
         if id not in _FOR_ANYBODY:
@@ -209,7 +206,7 @@ class Control:
 
     def wait_for_requests(self, sandbox: AnySandbox) -> Json:
         journal, wanted = _journal(sandbox), _whole("count", 1)
-        timeout = _seconds("timeout", 5, LONGEST_WAIT)
+        timeout = _timeout()
         self._wait_or_refuse()
         try:
             found = journal.wait(self._filter(), wanted, timeout)
@@ -416,12 +413,10 @@ def _whole(name: str, default: int) -> int:
         raise refuse(400, str(error)) from None
 
 
-def _seconds(name: str, default: float, most: float) -> float:
-    text = request.args.get(name)
-    if text is None:
-        return default
-    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or float(text) > most:
-        raise refuse(400, f"?{name}={text}: is not a number up to {most:g}")
+def _timeout() -> float:
+    text = request.args.get("timeout", "5")
+    if not re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text) or float(text) > LONGEST_WAIT:
+        raise refuse(400, f"?timeout={text}: is not a number up to {LONGEST_WAIT:g}")
     return float(text)
 
 
@@ -434,9 +429,5 @@ def _events(sandbox: AnySandbox, journal: Journal, since: int) -> Iterator[bytes
             yield b": still here\n\n"
         for each in found:
             since = each.number
-            yield _event(journal, each)
+            yield b"id: %d\nevent: request\ndata: %b\n\n" % (since, protojson.render(journal.shown(each)))
         time.sleep(_SECONDS_BETWEEN_BATCHES)
-
-
-def _event(journal: Journal, entry: Entry) -> bytes:
-    return b"id: %d\nevent: request\ndata: %b\n\n" % (entry.number, protojson.render(journal.shown(entry)))

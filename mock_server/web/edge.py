@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from contextvars import ContextVar
+from functools import cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from flask import Response as FlaskResponse
 from werkzeug.http import HTTP_STATUS_CODES
 
-from mock_server.gateway.encoding import JSON_HEADERS, encode
+from mock_server.central import protojson
+from mock_server.central.errors import Refusal
+from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, encode
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.gateway import Gateway
 from mock_server.gateway.messages import NO_BODY, Body, Headers, Request, Response
-from mock_server.web.processes import divided_state
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+log = logging.getLogger("mock_central")
 
 _STATUS_LINES = {status: f"{status} {phrase.upper()}" for status, phrase in HTTP_STATUS_CODES.items()}
 _NAMES = {"CONTENT_TYPE": "content-type"} | {
@@ -39,7 +43,7 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; return a complete body in one piece, which servers send at once."""
         is_refused = self.one_process_only and environ.get("wsgi.multiprocess")
-        response = divided_state() if is_refused else self.gateway(request_of(environ))
+        response = _divided_state() if is_refused else self.gateway(request_of(environ))
         status, headers, body, _, reason = response
         line = f"{status} {reason}" if reason else _STATUS_LINES.get(status) or f"{status} UNKNOWN"
         if not isinstance(body, bytes):
@@ -49,6 +53,19 @@ class Edge:
             headers = (*headers, ("Content-Length", str(len(body))))
         start_response(line, [*headers])
         return [body]
+
+
+@cache
+def _divided_state() -> Response:
+    """Return a 500 in Central's error shape for a server with several processes, such as `gunicorn -w 2`."""
+    text = (
+        "the server runs several processes (wsgi.multiprocess), and each would have its own state in memory; run one "
+        "process with threads, such as `gunicorn --workers 1 --threads 32`, or share the state: "
+        "Settings(store='redis://...')"
+    )
+    log.error("every request is refused: %s", text)  # once: the answer is cached
+    rule = "several-processes"
+    return Response(500, (*JSON_HEADERS, (RULE_HEADER, rule)), protojson.render(Refusal(rule, 500, 13, text).body()))
 
 
 def request_of(environ: WSGIEnvironment) -> Request:

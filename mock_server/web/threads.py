@@ -21,6 +21,8 @@ OWN = BODIES + CONTROL_CALLS + ALWAYS_FREE
 UPSTREAM = 32
 """Number of requests that may wait for the upstream at once, in additional threads."""
 
+PATIENCE = 1.0
+"""Seconds after which a request that holds a place counts as stuck."""
 _PAUSE = 0.005
 
 
@@ -30,24 +32,22 @@ HolderT = TypeVar("HolderT")
 class Places(Generic[HolderT]):
     """A limited share of the threads."""
 
-    def __init__(self, most: int, patience: float = 1.0) -> None:
-        """`patience`: seconds after which a request that holds a place counts as stuck."""
+    def __init__(self, most: int) -> None:
         self.most = most
-        self._patience = patience
         self._lock = threading.Lock()
         self._taken: dict[HolderT, float] = {}
         """Time at which each holder took its place."""
 
     def take(self, holder: HolderT) -> bool:
         """Take a place, and return whether one was free; wait briefly, unless stuck requests hold all places."""
-        until = time.monotonic() + self._patience
+        until = time.monotonic() + PATIENCE
         while True:
             now = time.monotonic()
             with self._lock:
                 if len(self._taken) < self.most:
                     self._taken[holder] = now
                     return True
-                if now > until or all(now - since > self._patience for since in self._taken.values()):
+                if now > until or all(now - since > PATIENCE for since in self._taken.values()):
                     return False
             time.sleep(_PAUSE)
 

@@ -255,7 +255,9 @@ class Upstream:
         for name, value in _end_to_end(answer.headers.items()):
             if not _NAME.fullmatch(name):
                 continue
-            if name.lower() == "content-length" and (_is_chunked(answer) or not re.fullmatch("[0-9]+", value)):
+            if name.lower() == "content-length" and (
+                getattr(answer, "chunked", False) or not re.fullmatch("[0-9]+", value)
+            ):
                 continue
             text = _CONTROL.sub("", _FOLD.sub(" ", value))
             text = self._here(text) if name.lower() == "location" else text
@@ -320,10 +322,6 @@ def _manager(proxy: str, options: dict[str, Any]) -> urllib3.ProxyManager:
     address = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     headers = make_headers(proxy_basic_auth=credentials) if credentials else None
     return urllib3.ProxyManager(address, proxy_headers=headers, **options)
-
-
-def _is_chunked(answer: BaseHTTPResponse) -> bool:
-    return bool(getattr(answer, "chunked", False))
 
 
 def _end_to_end(headers: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
