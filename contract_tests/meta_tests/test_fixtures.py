@@ -28,9 +28,10 @@ from contract_tests.fixtures import values
 from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Seeded
-from contract_tests.fixtures.coverage import covered_by_line, lines_of
+from contract_tests.fixtures.coverage import covered_by_line
 from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
+from contract_tests.fixtures.lines import lines_of
 from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
 from contract_tests.fixtures.replay import replay
 from contract_tests.fixtures.scene import Step
