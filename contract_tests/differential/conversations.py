@@ -213,8 +213,7 @@ class Conversations:
                     return _Found(at, self._key(step, replies, values), (short(replies[0]), short(replies[1])))
         finally:
             for target, own in zip(self.targets, ids, strict=True):
-                for id in own:
-                    target.ask("DELETE", f"{COLLECTION}/{id}")
+                target.delete(own)
         return None
 
     def _ask(self, target: Target, step: Step, ids: Sequence[str]) -> Reply:
