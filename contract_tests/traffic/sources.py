@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -15,8 +14,9 @@ from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import HarnessError
 from contract_tests.fixtures.lines import Line, content_of, exchanges_of
 from contract_tests.traffic import har
-from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of
+from contract_tests.traffic.exchanges import Seen, headers_of, json_of
 from mock_server.contract import tables as contracts
+from mock_server.simulation.har import har as har_of
 
 SOME = "http://central.example.com"
 """Placeholder address for a recording without the Central's address."""
@@ -24,7 +24,6 @@ METADATA = "/v1/metadata"
 """The path that returns Central's release; the web UI asks for it every ten seconds."""
 _FORMS = "HAR, request journal or JSON Lines of fixtures"
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
-_JSON = {"Content-Type": "application/json"}
 _ROUNDING = 0.002
 """Uncertainty, in seconds, of the journal's times, which have milliseconds."""
 
@@ -119,7 +118,7 @@ def version_in(seen: Seen) -> str:
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
     """Return the requests of a journal in the form of `GET /__admin/requests`."""
-    return _in_order(map(_from_journal, sorted(entries, key=lambda each: int(each["number"]))))
+    return _in_order(har.read(har_of(sorted(entries, key=lambda each: int(each["number"])), SOME)["log"]))
 
 
 def _in_order(entries: Iterable[Seen]) -> list[Seen]:
@@ -131,30 +130,6 @@ def _in_order(entries: Iterable[Seen]) -> list[Seen]:
             began = found[-1].ended
         found.append(replace(seen, began=began, ended=max(began, seen.ended)))
     return found
-
-
-def _from_journal(entry: Mapping[str, Any]) -> Seen:
-    ended = datetime.fromisoformat(entry["time"]).timestamp()
-    seen = Seen(
-        method=entry["method"],
-        target=entry["path"] + (f"?{entry['query']}" if entry["query"] else ""),
-        status=entry["status"],
-        began=ended - entry["ms"] / 1000,
-        ended=ended,
-        headers=headers_of(entry["headers"].items()),
-        body=_shown(entry["body"], empty=b""),
-        reply_headers=headers_of(_JSON.items()),
-        reply=_shown(entry["answer"], empty=b""),
-    )
-    return har.from_mock(seen, entry.get("fault"))
-
-
-def _shown(value: Any, empty: bytes | None) -> bytes | None:
-    if value is None:
-        return empty
-    if isinstance(value, str) and NOT_SHOWN.fullmatch(value):
-        return None
-    return json.dumps(value).encode()
 
 
 # -- fixtures ------------------------------------------------------------------------------------------
