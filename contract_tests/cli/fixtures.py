@@ -264,7 +264,8 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _replayed_at(server: Any, lines: Sequence[Any], folder: Path, version: str, at: str) -> list[Any]:
-    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
+    from contract_tests.fixtures.lines import switch_of
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed
 
     fitting = [
         each
