@@ -250,7 +250,7 @@ found = []
 for seed in range(200):
     values = Values(Seeded(seed, "case"), contracts.load())
     found += [values.name("quay", seed), values.secret("key"), values.endpoint("ecr"), values.service_account("")]
-    found += [values.uuid(""), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
+    found += [values.uuid(), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
 print(hashlib.sha256(json.dumps(found).encode()).hexdigest())
 """
 
