@@ -167,7 +167,7 @@ def _no_health(scene: Scene) -> None:
     scene.send("GET", f"{COLLECTION}/6513270e-269e-4d37-b2a7-4de452e6b438/health")
 
 
-@case("health/one", "The health of one.", needs=_has_health)
+@case("kept/health", "The health of one.", needs=_has_health)
 def _health(scene: Scene) -> None:
     scene.send("GET", f"{COLLECTION}/{{scene.create(scene.complete())}}/health")
 """,
