@@ -142,7 +142,7 @@ def contract_options(command: str) -> str:
 
 def fixture_line() -> str:
     """Every key of a line of the fixtures, from the schema."""
-    from contract_tests.fixtures.formats.jsonl import SCHEMA
+    from contract_tests.fixtures.lines import SCHEMA
 
     schema = json.loads(SCHEMA.read_text("utf-8"))
     parts = {name: schema["$defs"][name]["properties"] for name in ("env", "request", "step", "content", "expect")}

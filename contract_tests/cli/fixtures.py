@@ -244,7 +244,7 @@ def _wish(**chosen: Any) -> Wish:
 
 def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
-    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.lines import lines_of
     from contract_tests.fixtures.record import mocks
     from contract_tests.fixtures.replay import replayed
 
@@ -264,7 +264,8 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
 
 
 def _replayed_at(server: Any, lines: Sequence[Any], folder: Path, version: str, at: str) -> list[Any]:
-    from contract_tests.fixtures.replay import needs_fresh_server, replayed, switch_of
+    from contract_tests.fixtures.lines import switch_of
+    from contract_tests.fixtures.replay import needs_fresh_server, replayed
 
     fitting = [
         each
@@ -389,7 +390,8 @@ def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
 
 def _report_coverage(folder: Path, *, mutants: bool) -> NoReturn:
     """Print the coverage of the fixtures in a folder and exit."""
-    from contract_tests.fixtures.coverage import covered_by_folder
+    from contract_tests.fixtures.coverage import coverage, covered_by_line, universe
+    from contract_tests.fixtures.lines import lines_of
 
     if not (folder.is_file() or any(folder.rglob("*.jsonl"))):
         raise HarnessError(
@@ -397,7 +399,7 @@ def _report_coverage(folder: Path, *, mutants: bool) -> NoReturn:
         )
     if mutants:
         _print_mutants(folder)
-    _print_coverage(covered_by_folder(folder))
+    _print_coverage(coverage(set().union(*map(covered_by_line, lines_of(folder))), universe()))
 
 
 def _coverage_of(selected: Sequence[Fixture], version: str) -> Any:
@@ -408,7 +410,7 @@ def _coverage_of(selected: Sequence[Fixture], version: str) -> Any:
 
 
 def _print_mutants(folder: Path) -> None:
-    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.lines import lines_of
     from contract_tests.fixtures.mutation import mutants, survivors
     from mock_server.contract import tables as contracts
 
@@ -453,7 +455,7 @@ def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) ->
 
 def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     from contract_tests.fixtures import manifest
-    from contract_tests.fixtures.coverage import lines_of
+    from contract_tests.fixtures.lines import lines_of
 
     text = manifest.changes(lines_of(old), lines_of(new), manifest.title(old), manifest.title(new))
     _write_text(text, output)

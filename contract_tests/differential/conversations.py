@@ -176,67 +176,6 @@ class Generator:
         return {field.name: self.random.choice((None, {}, self._config(field.message)))}
 
 
-class Conversations:
-    """Runs conversations against two targets, and records where they differ."""
-
-    def __init__(self, first: Target, second: Target, classes: Classes, prefix: str) -> None:
-        """`prefix` starts the name of every integration."""
-        self.targets = (first, second)
-        self.classes = classes
-        self.prefix = prefix
-
-    def play(self, steps: Sequence[Step]) -> None:
-        """Run a conversation; if it shows a difference, remove steps as long as the difference remains."""
-        found = self._difference(steps)
-        if found is None:
-            return
-        steps = steps[: found.at + 1]
-        for index in range(len(steps) - 2, -1, -1):
-            fewer = [*steps[:index], *steps[index + 1 :]]
-            again = self._difference(fewer)
-            if again is not None and again.key == found.key:
-                steps, found = fewer[: again.at + 1], again
-        self.classes.add(found.key, [str(step) for step in steps], found.answers)
-
-    def _difference(self, steps: Sequence[Step]) -> _Found | None:
-        ids: tuple[list[str], list[str]] = ([], [])
-        try:
-            for at, step in enumerate(steps):
-                replies = [self._ask(target, step, own) for target, own in zip(self.targets, ids, strict=True)]
-                values = []
-                for target, reply, own in zip(self.targets, replies, ids, strict=True):
-                    if step.operation == "create" and reply.status == 200 and isinstance(reply.json, dict):
-                        id = str(reply.json.get("id"))
-                        own.extend([id] if target.has(id, self.prefix) else [])
-                    values.append(comparable(reply, {id: f"{{{number}}}" for number, id in enumerate(own)}))
-                if values[0] != values[1] or not replies[0].status:
-                    return _Found(at, self._key(step, replies, values), (short(replies[0]), short(replies[1])))
-        finally:
-            for target, own in zip(self.targets, ids, strict=True):
-                for id in own:
-                    target.ask("DELETE", f"{COLLECTION}/{id}")
-        return None
-
-    def _ask(self, target: Target, step: Step, ids: Sequence[str]) -> Reply:
-        names = [*ids, MISSING, MISSING][:2]
-        path = COLLECTION + step.path
-        body = step.body
-        for number, id in enumerate(names):
-            path = path.replace(f"{{{number}}}", id)
-            if body is not None and f"{{{number}}}" in str(body):
-                body = json.loads(json.dumps(body).replace(f"{{{number}}}", id))
-        return target.ask(step.method, path, body)
-
-    def _key(self, step: Step, replies: Sequence[Reply], values: Sequence[Any]) -> tuple[str, ...]:
-        statuses = f"{replies[0].status} / {replies[1].status}"
-        shapes = [shape(reply) for reply in replies]
-        if shapes[0] == shapes[1]:
-            shapes[1] = f"differs at {where(values[0][2], values[1][2])}"
-            if values[0][1] != values[1][1]:
-                shapes[1] = f"headers differ at {where(values[0][1], values[1][1])}"
-        return (step.operation, statuses, *shapes)
-
-
 class _Found(NamedTuple):
     at: int
     key: tuple[str, ...]
@@ -246,10 +185,63 @@ class _Found(NamedTuple):
 def play(first: Target, second: Target, classes: Classes, seeds: Sequence[object], prefix: str) -> int:
     """Run the conversation of each seed; return the number of requests sent to each target."""
     contract = contracts.load()
-    player = Conversations(first, second, classes, prefix)
     sent = 0
     for seed in seeds:
         steps = Generator(contract, seed, prefix).steps()
         sent += len(steps)
-        player.play(steps)
+        found = _difference((first, second), steps, prefix)
+        if found is not None:
+            steps, found = _shortened((first, second), steps[: found.at + 1], found, prefix)
+            classes.add(found.key, [str(step) for step in steps], found.answers)
     return sent
+
+
+def _shortened(
+    targets: tuple[Target, Target], steps: list[Step], found: _Found, prefix: str
+) -> tuple[list[Step], _Found]:
+    """Remove steps as long as the difference remains."""
+    for index in range(len(steps) - 2, -1, -1):
+        fewer = [*steps[:index], *steps[index + 1 :]]
+        again = _difference(targets, fewer, prefix)
+        if again is not None and again.key == found.key:
+            steps, found = fewer[: again.at + 1], again
+    return steps, found
+
+
+def _difference(targets: tuple[Target, Target], steps: Sequence[Step], prefix: str) -> _Found | None:
+    """Run a conversation up to the first difference; names of integrations begin with `prefix`."""
+    ids: tuple[list[str], list[str]] = ([], [])
+    try:
+        for at, step in enumerate(steps):
+            replies = [_ask(target, step, own) for target, own in zip(targets, ids, strict=True)]
+            values = []
+            for target, reply, own in zip(targets, replies, ids, strict=True):
+                if step.operation == "create" and reply.status == 200 and isinstance(reply.json, dict):
+                    id = str(reply.json.get("id"))
+                    own.extend([id] if target.has(id, prefix) else [])
+                values.append(comparable(reply, {id: f"{{{number}}}" for number, id in enumerate(own)}))
+            if values[0] != values[1] or not replies[0].status:
+                return _Found(at, _key(step, replies, values), (short(replies[0]), short(replies[1])))
+    finally:
+        for target, own in zip(targets, ids, strict=True):
+            target.delete(own)
+    return None
+
+
+def _ask(target: Target, step: Step, ids: Sequence[str]) -> Reply:
+    path, body = COLLECTION + step.path, step.body
+    for number, id in enumerate([*ids, MISSING, MISSING][:2]):
+        path = path.replace(f"{{{number}}}", id)
+        if body is not None and f"{{{number}}}" in str(body):
+            body = json.loads(json.dumps(body).replace(f"{{{number}}}", id))
+    return target.ask(step.method, path, body)
+
+
+def _key(step: Step, replies: Sequence[Reply], values: Sequence[Any]) -> tuple[str, ...]:
+    statuses = f"{replies[0].status} / {replies[1].status}"
+    shapes = [shape(reply) for reply in replies]
+    if shapes[0] == shapes[1]:
+        shapes[1] = f"differs at {where(values[0][2], values[1][2])}"
+        if values[0][1] != values[1][1]:
+            shapes[1] = f"headers differ at {where(values[0][1], values[1][1])}"
+    return (step.operation, statuses, *shapes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from contract_tests.differential.classes import Classes, shape
@@ -19,18 +20,13 @@ _OFTEN = 0.2
 def together(calls: Sequence[Callable[[], Reply]]) -> list[Reply]:
     """Make all calls at once, each over a separate connection."""
     gate = threading.Barrier(len(calls))
-    found: list[Reply] = []
 
-    def call(each: Callable[[], Reply]) -> None:
+    def call(each: Callable[[], Reply]) -> Reply:
         gate.wait()
-        found.append(each())
+        return each()
 
-    threads = [threading.Thread(target=call, args=(each,)) for each in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(call, calls))
 
 
 def _integration(name: str) -> dict[str, object]:
@@ -50,7 +46,7 @@ def creates(target: Target, prefix: str, rounds: int) -> Counter[str]:
         body = _integration(f"{prefix}race-{number}")
         replies = together([partial(target.ask_once, "POST", COLLECTION, body)] * _AT_ONCE)
         _count(counts, replies)
-        _delete(target, _own(target, replies, prefix))
+        target.delete(_own(target, replies, prefix))
     return counts
 
 
@@ -62,7 +58,7 @@ def renames(target: Target, prefix: str, rounds: int) -> Counter[str]:
     for number in range(rounds if ids else 0):
         body = _integration(f"{prefix}renamed-{number}")
         _count(counts, together([partial(target.ask_once, "PUT", f"{COLLECTION}/{id}", body) for id in ids]))
-    _delete(target, ids)
+    target.delete(ids)
     return counts
 
 
@@ -75,11 +71,6 @@ def _own(target: Target, replies: Sequence[Reply], prefix: str) -> list[str]:
     """Return the ids of the integrations that creates were answered with, unless they are somebody else's."""
     ids = [str(reply.json.get("id")) for reply in replies if reply.status == 200 and isinstance(reply.json, dict)]
     return [id for id in ids if target.has(id, prefix)]
-
-
-def _delete(target: Target, ids: Sequence[str]) -> None:
-    for id in ids:
-        target.ask("DELETE", f"{COLLECTION}/{id}")
 
 
 def compare(first: Target, second: Target, classes: Classes, prefix: str, rounds: int) -> None:

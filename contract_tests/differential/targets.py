@@ -7,16 +7,20 @@ import http.client
 import json
 import socket
 import ssl
-import threading
 import zlib
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import urllib3
+
 from contract_tests.engine.exchange import COLLECTION
+from mock_server import bounded_http
 
 SECONDS = 30.0
+_CONNECTIONS = 64
+"""Maximum number of kept connections; each thread needs one."""
 
 
 class Reply(NamedTuple):
@@ -36,79 +40,63 @@ class Reply(NamedTuple):
             return None
 
 
-@dataclass
 class Target:
     """A base URL with the credentials for it."""
 
-    url: str
-    authorization: str = field(default="", repr=False)
-    is_insecure: bool = False
-    _local: threading.local = field(default_factory=threading.local, repr=False)
-    _open: list[http.client.HTTPConnection] = field(default_factory=list, repr=False)
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        self.host = parts.hostname or ""
-        self.is_tls = parts.scheme == "https"
-        self.port = parts.port or (443 if self.is_tls else 80)
+    def __init__(self, url: str, authorization: str = "", is_insecure: bool = False) -> None:
+        self.url = url
+        self.authorization = authorization
+        self.is_insecure = is_insecure
+        parts = urlsplit(url)
+        self._base = f"{parts.scheme}://{parts.netloc}"
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._context: ssl.SSLContext | None = None
-        if self.is_tls:
+        if parts.scheme == "https":
             self._context = ssl.create_default_context()
-            if self.is_insecure:
+            if is_insecure:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
+        # A kept connection may have been closed.
+        again = urllib3.Retry(1, allowed_methods=None, respect_retry_after_header=False)
+        self._pools = bounded_http.bounded(
+            urllib3.PoolManager(ssl_context=self._context, timeout=SECONDS, retries=again, maxsize=_CONNECTIONS)
+        )
 
     def ask(self, method: str, path: str, body: Any = None) -> Reply:
-        """Send one request over a kept connection; a body that is not bytes is sent as JSON."""
-        whole = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        """Send one request over a kept connection, with a body as JSON."""
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if self.authorization:
             headers["Authorization"] = self.authorization
-        for attempt in range(2):
-            connection = self._connection(afresh=attempt > 0)
-            try:
-                connection.request(method, path, whole or None, headers)
-                return _reply(connection.getresponse())
-            except (OSError, http.client.HTTPException):
-                continue  # a kept connection may have been closed
+        content = None if body is None else json.dumps(body).encode()
+        url = self._base + path
+        with bounded_http.exact_target(url), suppress(urllib3.exceptions.HTTPError):
+            answer = self._pools.request(method, url, body=content, headers=headers, redirect=False)
+            return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
         return Reply(0, {}, b"")
-
-    def _connection(self, *, afresh: bool) -> http.client.HTTPConnection:
-        kept: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if kept is not None and not afresh:
-            return kept
-        if kept is not None:
-            kept.close()
-        made: http.client.HTTPConnection
-        if self.is_tls:
-            made = http.client.HTTPSConnection(self.host, self.port, timeout=SECONDS, context=self._context)
-        else:
-            made = http.client.HTTPConnection(self.host, self.port, timeout=SECONDS)
-        self._local.connection = made
-        self._open.append(made)
-        return made
-
-    def close(self) -> None:
-        """Close the connections of all threads."""
-        while self._open:
-            self._open.pop().close()
 
     def ask_once(self, method: str, path: str, body: Any = None) -> Reply:
         """Send one request over a new connection."""
-        other = Target(self.url, self.authorization, self.is_insecure)
-        try:
+        with closing(Target(self.url, self.authorization, self.is_insecure)) as other:
             return other.ask(method, path, body)
-        finally:
-            other.close()
+
+    def close(self) -> None:
+        """Close the kept connections."""
+        self._pools.clear()
 
     def send(self, sent: bytes) -> Reply:
         """Send raw bytes over a new connection, and read the first answer."""
-        with suppress(OSError), socket.create_connection((self.host, self.port), timeout=SECONDS) as plain:
-            connection = self._context.wrap_socket(plain, server_hostname=self.host) if self._context else plain
+        with suppress(OSError), socket.create_connection((self._host, self._port), timeout=SECONDS) as plain:
+            connection = self._context.wrap_socket(plain, server_hostname=self._host) if self._context else plain
             with suppress(OSError):  # the server may have closed the connection
                 connection.sendall(sent)
             return parsed(connection, sent.partition(b" ")[0].decode("latin-1"))
         return Reply(0, {}, b"")
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Delete integrations."""
+        for id in ids:
+            self.ask("DELETE", f"{COLLECTION}/{id}")
 
     def has(self, id: str, prefix: str) -> bool:
         """Return whether a read shows `id` under a name with `prefix`: a create may be answered with a foreign id."""

@@ -13,8 +13,9 @@ from click.testing import CliRunner, Result
 from contract_tests.cli.main import main
 from contract_tests.engine.integrations import UNKNOWN_TYPE
 from contract_tests.fixtures.cells import SKIPPED, TESTED, cells
-from contract_tests.fixtures.coverage import coverage, covered_by_line, lines_of, requests_of, routes, universe
+from contract_tests.fixtures.coverage import coverage, covered_by_line, requests_of, routes, universe
 from contract_tests.fixtures.interactions import Row, all_combinations, chosen_rows, combinations_of, row_of, rows
+from contract_tests.fixtures.lines import lines_of
 from contract_tests.fixtures.mutation import UNSEEN, mutants, survivors
 from mock_server.contract import tables as contracts
 from mock_server.mutants import all_mutants, find

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
-from contract_tests.fixtures.coverage import lines_of, universe
+from contract_tests.fixtures.coverage import universe
+from contract_tests.fixtures.lines import lines_of
 from contract_tests.fixtures.record import Mock, mocks
 from contract_tests.fixtures.replay import replayed
 from mock_server.serving.server import serving

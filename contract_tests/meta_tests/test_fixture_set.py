@@ -11,8 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from contract_tests.cli.main import main
-from contract_tests.fixtures.coverage import lines_of
-from contract_tests.fixtures.formats.jsonl import SCHEMA
+from contract_tests.fixtures.lines import SCHEMA, lines_of
 from contract_tests.fixtures.record import TOKENS
 from mock_server.contract import tables as contracts
 

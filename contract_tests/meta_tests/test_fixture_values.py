@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from contract_tests import strategies
 from contract_tests.engine.integrations import Body
 from contract_tests.fixtures.bodies import VARIANTS
-from contract_tests.fixtures.coverage import lines_of
 from contract_tests.fixtures.forms import FORMS
+from contract_tests.fixtures.lines import lines_of
 from mock_server.contract import tables as contracts
 
 SHIPPED = Path(__file__).parents[2] / "fixtures"

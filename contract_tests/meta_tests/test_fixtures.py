@@ -28,9 +28,10 @@ from contract_tests.fixtures import values
 from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
 from contract_tests.fixtures.choices import Seeded
-from contract_tests.fixtures.coverage import covered_by_line, lines_of
+from contract_tests.fixtures.coverage import covered_by_line
 from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
+from contract_tests.fixtures.lines import lines_of
 from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
 from contract_tests.fixtures.replay import replay
 from contract_tests.fixtures.scene import Step
@@ -249,7 +250,7 @@ found = []
 for seed in range(200):
     values = Values(Seeded(seed, "case"), contracts.load())
     found += [values.name("quay", seed), values.secret("key"), values.endpoint("ecr"), values.service_account("")]
-    found += [values.uuid(""), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
+    found += [values.uuid(), values.role(""), values.expires_at(""), values.choices.below(seed + 1)]
 print(hashlib.sha256(json.dumps(found).encode()).hexdigest())
 """
 

@@ -158,33 +158,18 @@ def health(central: Central) -> None:
         "contract_tests/fixtures/catalogue/lists.py",
         f"""
 
-def _health(scene: Scene) -> None:
-    scene.send("GET", f"{COLLECTION}/{{scene.create(scene.complete())}}/health")
+def _has_health(contract):
+    return "GetImageIntegrationHealth" in contract.operations
 
 
+@case("get-missing/health", "The health of none.", type=None, needs=_has_health)
 def _no_health(scene: Scene) -> None:
     scene.send("GET", f"{COLLECTION}/6513270e-269e-4d37-b2a7-4de452e6b438/health")
 
 
-add(
-    Case(
-        "get-missing/health",
-        _no_health,
-        "The health of none.",
-        rule="get-missing",
-        type=None,
-        needs=lambda contract: "GetImageIntegrationHealth" in contract.operations,
-    )
-)
-add(
-    Case(
-        "health/one",
-        _health,
-        "The health of one.",
-        type="docker",
-        needs=lambda contract: "GetImageIntegrationHealth" in contract.operations,
-    )
-)
+@case("kept/health", "The health of one.", needs=_has_health)
+def _health(scene: Scene) -> None:
+    scene.send("GET", f"{COLLECTION}/{{scene.create(scene.complete())}}/health")
 """,
     )
     copy.replace(

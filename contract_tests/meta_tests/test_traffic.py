@@ -310,6 +310,12 @@ def test_shipped_fixtures_pass_the_audit(name: str) -> None:
         assert len(held & CONTRACT.rules.keys()) >= 60
 
 
+def test_binary_body_of_a_fixture_is_judged_as_it_was_sent() -> None:
+    recording = sources.read(ROOT / "fixtures/refused.jsonl")
+    sent = {seen.body for conversation in recording.conversations.values() for seen in conversation}
+    assert b"\x1f\x8b\x08\x00\xff" in sent
+
+
 def test_wrong_fixture_is_found(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (ROOT / "fixtures/refused.jsonl").read_text("utf-8").splitlines()]
     line = next(each for each in lines if each["rule"] == "ibm-api-key-required" and "request" in each)

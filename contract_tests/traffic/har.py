@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,21 +142,16 @@ class Writer:
         self.origin = origin
         self._path = path
         self._between = ""
-        try:
+        with self._writing():
             self._file = path.open("w", encoding="utf-8")
-        except OSError as error:
-            raise self._unwritable(error) from None
         self._file.write(_START)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        try:
-            with self._file:
-                self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
-        except OSError as error:
-            raise self._unwritable(error) from None
+        with self._writing(), self._file:
+            self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
 
     def add(self, seen: Seen) -> None:
         """Write an exchange whose credentials have been replaced.
@@ -163,14 +159,16 @@ class Writer:
         Raises:
             HarnessError: the file cannot be written.
         """
-        try:
+        with self._writing():
             self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
-        except OSError as error:
-            raise self._unwritable(error) from None
         self._between = ",\n"
 
-    def _unwritable(self, error: OSError) -> HarnessError:
-        return HarnessError(f"{self._path} cannot be written: {error.strerror}")
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise HarnessError(f"{self._path} cannot be written: {error.strerror}") from None
 
 
 def _entry(seen: Seen, origin: str) -> dict[str, Any]:

@@ -6,16 +6,17 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from contract_tests.engine.exchange import COLLECTION
 from contract_tests.engine.failures import HarnessError
+from contract_tests.fixtures.lines import Line, content_of, exchanges_of
 from contract_tests.traffic import har
-from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of
+from contract_tests.traffic.exchanges import Seen, headers_of, json_of
 from mock_server.contract import tables as contracts
+from mock_server.simulation.har import har as har_of
 
 SOME = "http://central.example.com"
 """Placeholder address for a recording without the Central's address."""
@@ -23,7 +24,6 @@ METADATA = "/v1/metadata"
 """The path that returns Central's release; the web UI asks for it every ten seconds."""
 _FORMS = "HAR, request journal or JSON Lines of fixtures"
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
-_JSON = {"Content-Type": "application/json"}
 _ROUNDING = 0.002
 """Uncertainty, in seconds, of the journal's times, which have milliseconds."""
 
@@ -118,7 +118,7 @@ def version_in(seen: Seen) -> str:
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
     """Return the requests of a journal in the form of `GET /__admin/requests`."""
-    return _in_order(map(_from_journal, sorted(entries, key=lambda each: int(each["number"]))))
+    return _in_order(har.read(har_of(sorted(entries, key=lambda each: int(each["number"])), SOME)["log"]))
 
 
 def _in_order(entries: Iterable[Seen]) -> list[Seen]:
@@ -132,74 +132,35 @@ def _in_order(entries: Iterable[Seen]) -> list[Seen]:
     return found
 
 
-def _from_journal(entry: Mapping[str, Any]) -> Seen:
-    ended = datetime.fromisoformat(entry["time"]).timestamp()
-    seen = Seen(
-        method=entry["method"],
-        target=entry["path"] + (f"?{entry['query']}" if entry["query"] else ""),
-        status=entry["status"],
-        began=ended - entry["ms"] / 1000,
-        ended=ended,
-        headers=headers_of(entry["headers"].items()),
-        body=_shown(entry["body"], empty=b""),
-        reply_headers=headers_of(_JSON.items()),
-        reply=_shown(entry["answer"], empty=b""),
-    )
-    return har.from_mock(seen, entry.get("fault"))
-
-
-def _shown(value: Any, empty: bytes | None) -> bytes | None:
-    if value is None:
-        return empty
-    if isinstance(value, str) and NOT_SHOWN.fullmatch(value):
-        return None
-    return json.dumps(value).encode()
-
-
 # -- fixtures ------------------------------------------------------------------------------------------
 
 
-def _fixture(line: Mapping[str, Any]) -> Iterator[Seen]:
+def _fixture(line: Line) -> Iterator[Seen]:
     """Yield the requests of one fixture; a fixture starts with a fresh Central."""
-    steps = [*line.get("setup", ()), *(line.get("steps") or [line["request"]])]
-    expect = line["expect"] if isinstance(line["expect"], list) else [line["expect"]]
-    expect = [*({"status": 200} for _ in range(len(steps) - len(expect))), *expect]
-    for number, (step, answer) in enumerate(zip(steps, expect, strict=True)):
-        request = step["request"] if isinstance(step.get("request"), dict) else step
-        method, _, target = (
-            str(step["request"]).partition(" ") if isinstance(step.get("request"), str) else ("", "", "")
-        )
+    for number, (request, answer) in enumerate(exchanges_of(line)):
         yield Seen(
-            method=method or request["method"],
-            target=target or request["path"],
-            status=answer["status"],
+            method=request["method"],
+            target=request["path"],
+            status=answer.get("status", 200),
             began=float(number),
             ended=number + 0.5,
             headers=headers_of((name, value) for name, value in request.get("headers", {}).items() if value),
-            body=_body(request),
-            reply=_partial(method or request["method"], target or request["path"], step, answer),
+            body=None if "body_repeat" in request else content_of(request) or b"",
+            reply=_partial(request, answer),
             whole=False,
             headers_kept=False,
         )
 
 
-def _body(request: Mapping[str, Any]) -> bytes | None:
-    if "raw" in request:
-        return str(request["raw"]).encode("utf-8", "surrogatepass")
-    if "body" in request:
-        return json.dumps(request["body"]).encode()
-    return None if {"base64", "generate"} & request.keys() else b""
-
-
-def _partial(method: str, target: str, step: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
+def _partial(request: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
     """Return the body that a fixture states for an answer, as far as it can be judged, or None."""
     value = answer.get("json")
-    if answer["status"] != 200:
+    if answer.get("status", 200) != 200:
         if not isinstance(value, dict):
             return None
         return json.dumps(
             value | ({"error": value.get("message")} if answer.get("error_equals_message") else {})
         ).encode()
-    if method == "POST" and target == COLLECTION:
-        return json.dumps({"id": "{" + str(step.get("save_id_as", "A")) + "}"}).encode()
+    if request["method"] == "POST" and request["path"] == COLLECTION:
+        return json.dumps({"id": "{" + str(request.get("save_id_as", "A")) + "}"}).encode()
     return json.dumps(value).encode() if value == {} else None
