@@ -40,7 +40,15 @@ class Watched(Target):
         return super()._answer(asked)
 
 
-@pytest.mark.heavy
+def test_only_the_requests_of_the_chosen_fixtures_are_sent(tmp_path: Path) -> None:
+    target = Watched()
+    with answering(target) as url:
+        result = run("--rule", "query-encoding", "--at", url, "--allow-writes", "--state-dir", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert [each for each in target.asked if each[0] != "GET"] == [("POST", "/__admin/reset")]
+    assert len(target.asked) < 6
+
+
 def test_integrations_are_deleted_from_a_server_that_cannot_be_reset(tmp_path: Path) -> None:
     target, words = Watched(), ("--rule", "name-unique", "--state-dir", str(tmp_path))
     before = target.stored()
@@ -107,7 +115,6 @@ def _id_of(target: Target, name: str) -> str:
     return next(str(each["id"]) for each in target.stored() if each["name"] == name)
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("resets", [True, False])
 def test_request_with_a_bad_escape_is_sent_as_it_is(resets: bool, tmp_path: Path) -> None:
     words = ("--rule", "query-encoding", "--state-dir", str(tmp_path), "--allow-writes")
