@@ -149,9 +149,9 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
             files.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = files.get("json")
         try:
-            reports.write(report, options, files)
+            reports.write(report, files)
         finally:
-            terminal.summary(report, options)
+            terminal.summary(report)
     return report.exit_code
 
 
@@ -177,9 +177,9 @@ def _run(options: Options, run_id: str | None, files: Mapping[str, Path]) -> Rep
     except KeyboardInterrupt as stop:
         report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
         report.interrupted = getattr(stop, "signal", "SIGINT")
-        reports.write(report, options, files)
+        reports.write(report, files)
         raise
-    reports.write(unable(options, run_id or "", problem), options, files)
+    reports.write(unable(options, run_id or "", problem), files)
     raise HarnessError(problem)
 
 

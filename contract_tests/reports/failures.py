@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, printable
 from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.replay import name_of
@@ -92,10 +91,10 @@ def differences(failure: Failure) -> list[str]:
     return [f"({LEGEND})", *lines] if lines else []
 
 
-def replays(report: Report, options: Options, result: Result) -> Iterator[str]:
+def replays(report: Report, result: Result) -> Iterator[str]:
     """Yield the command that replays each failure of a check, if the run wrote a JSON report."""
     if report.kept is None:
         return
     for number in range(1, len(result.failures) + 1):
-        words = ("replay", str(report.kept), name_of(result.check, number), *options.target_words)
+        words = ("replay", str(report.kept), name_of(result.check, number), *report.options.target_words)
         yield shlex.join(("central-contract", *words))

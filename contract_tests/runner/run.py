@@ -161,11 +161,10 @@ class Run:
         for failure in (failure for result in results for failure in result.failures):
             failure.exchanges = log.complete(failure)
         return Report(
+            self.options,
             target=self.transport.base,
             version=version,
             version_from=version_from,
-            profile=self.options.profile,
-            seed=self.options.seed,
             run=self.id,
             started=started,
             seconds=self.transport.pace.elapsed,
@@ -175,8 +174,6 @@ class Run:
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
-            only=self.options.only,
-            require_rules=self.options.require_rules,
             interrupted=self.interrupted,
             notes=[*self.notes, *self._remarks()],
         )
