@@ -109,7 +109,7 @@ Examples:
 @click.option(
     "--run-id",
     metavar="NAME",
-    callback=run_id,
+    type=run_id,
     help="Id of the run, part of every name it creates: lower-case letters and digits  [default: random]",
 )
 @report_options
@@ -299,7 +299,7 @@ Examples:
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")
 @check_option("--only", "Send only the requests of this check")
-@click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second.")
+@click.option("--rate", type=per_second, metavar="N/s", help="Maximum requests per second.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
 ) -> None:

@@ -18,6 +18,8 @@ import click
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
 from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt, take_credentials
+from contract_tests.runner.known import SHIPPED
+from contract_tests.runner.known import read as read_differences
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
@@ -56,20 +58,19 @@ class Unable(click.ClickException):
         return printable(self.message)
 
 
-def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+# The types of options: functions that take a text of the command line, and raise click.BadParameter if it is invalid.
+
+
+def per_second(value: str) -> float:
     """Parse a rate such as 20/s or 300/m; return requests per second."""
-    if value is None:
-        return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
     if match is None or float(match[1]) == 0:
         raise click.BadParameter(f"{value!r} is not a rate such as 20/s or 300/m")
     return float(match[1]) / (60 if match[2] == "m" else 1)
 
 
-def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+def _seconds(value: str) -> float:
     """Parse a time such as 0.5, 60s, 5m or 1h; return seconds."""
-    if value is None:
-        return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
     time = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
     if not 0.001 <= time <= _LONGEST:
@@ -87,19 +88,18 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
     return file
 
 
-def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def run_id(value: str) -> str:
     """Check the format of a run's name. A hyphen could make it a prefix of another run's."""
-    if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
+    if not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 lower-case letters and digits")
     return value
 
 
-def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that checks with these names exist."""
-    for value in values:
-        if problem := unknown_check(value):
-            raise click.BadParameter(problem)
-    return values
+def _check_name(value: str) -> str:
+    """Check that a check with this name exists."""
+    if problem := unknown_check(value):
+        raise click.BadParameter(problem)
+    return value
 
 
 def unknown_check(name: str) -> str:
@@ -122,9 +122,7 @@ def complete_check(_context: click.Context, _parameter: click.Parameter, begun: 
     return [name for name in all_checks() if name.startswith(begun)]
 
 
-def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
+def _examples(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
@@ -135,34 +133,26 @@ def _examples(_context: click.Context, _parameter: click.Parameter, value: str |
     return value
 
 
-def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
-    """Parse headers such as `X-Route: blue`; errors leave the value out, as it may be a secret."""
-    headers = []
-    for value in values:
-        name, colon, text = value.partition(":")
-        text = text.strip()
-        is_value = text != "" and text.isascii() and text.isprintable()
-        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
-            raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
-        if name.lower() == "authorization":
-            raise click.BadParameter("pass credentials with --token-file or --basic-file")
-        if name.lower() in _OWN_HEADERS:
-            raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
-        headers.append((name, text))
-    return tuple(headers)
+def _header(value: str) -> tuple[str, str]:
+    """Parse a header such as `X-Route: blue`; errors leave the value out, as it may be a secret."""
+    name, colon, text = value.partition(":")
+    text = text.strip()
+    is_value = text != "" and text.isascii() and text.isprintable()
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
+        raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
+    if name.lower() == "authorization":
+        raise click.BadParameter("pass credentials with --token-file or --basic-file")
+    if name.lower() in _OWN_HEADERS:
+        raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
+    return name, text
 
 
-def _shipped_difference(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Check that the checks in `values` have shipped known differences."""
-    from contract_tests.runner import known
-
-    names = ["all", *(each.check for each in known.read([known.SHIPPED]))]
-    for value in values:
-        if value not in names:
-            raise click.BadParameter(f"{value!r} is not one of {', '.join(names)}{_close(value, names)}")
-    return values
+def _shipped_difference(value: str) -> str:
+    """Check that this check has a shipped known difference."""
+    names = ["all", *(each.check for each in read_differences([SHIPPED]))]
+    if value not in names:
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(names)}{_close(value, names)}")
+    return value
 
 
 def _close(value: str, names: Iterable[str]) -> str:
@@ -222,7 +212,7 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
 
 def time_option(name: str, help: str, default: str | None = None, **more: Any) -> Callable[[Any], Any]:
     """Return an option that is a time, such as 30s."""
-    return click.option(name, default=default, callback=seconds, metavar="TIME", help=help, **more)
+    return click.option(name, default=default, type=_seconds, metavar="TIME", help=help, **more)
 
 
 def check_option(name: str, help: str) -> Callable[[Any], Any]:
@@ -231,7 +221,7 @@ def check_option(name: str, help: str) -> Callable[[Any], Any]:
         name,
         multiple=True,
         metavar="CHECK",
-        callback=checks,
+        type=_check_name,
         shell_complete=complete_check,
         help=f"{help}; can be repeated.",
     )
@@ -275,7 +265,7 @@ _TARGET = (
         "headers",
         multiple=True,
         metavar="NAME:VALUE",
-        callback=_header,
+        type=_header,
         help="Header to send with every request; can be repeated.",
     ),
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
@@ -305,7 +295,7 @@ _KNOWN = (
         "--no-known",
         multiple=True,
         metavar="CHECK",
-        callback=_shipped_difference,
+        type=_shipped_difference,
         help="Treat a shipped known difference as a failure (`all`: every one); can be repeated.",
     ),
 )
@@ -351,7 +341,7 @@ _RUN = (
         help="Minimum share of the rules to cover; otherwise the run is incomplete.",
     ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
-    click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
+    click.option("--rate", type=per_second, metavar="N/s", help="Maximum requests per second."),
     time_option(
         "--time-budget", "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]"
     ),
@@ -374,7 +364,7 @@ _RUN = (
         "--examples",
         envvar="CENTRAL_EXAMPLES",
         metavar="redis://…",
-        callback=_examples,
+        type=_examples,
         help="Redis that shares failing inputs between runs [env: CENTRAL_EXAMPLES].",
     ),
     *_KNOWN,
