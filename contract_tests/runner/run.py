@@ -224,7 +224,7 @@ class Run:
                 return None
             raise
         if reply.status in _REFUSED and when == "set-up":
-            what = credentials_refused(given=self.options.credentials.admin is not None)
+            what = credentials_refused(self.options.credentials)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.integrations
         return None if items is None else {str(item.get("id")): item for item in items}
