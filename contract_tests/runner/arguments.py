@@ -168,25 +168,17 @@ def _config(context: click.Context, _parameter: click.Parameter, file: Path | No
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"{file}: {error}") from None
-    known = {_key(name): each for each in context.command.params for name in _names(each) if name != "config"}
+    parameters = [each for each in context.command.params if each.name != "config"]
+    known = {
+        name.removeprefix("--").replace("_", "-"): each for each in parameters for name in (*each.opts, str(each.name))
+    }
     context.default_map = {}
     for key, value in content.items():
         parameter = known.get(key.replace("_", "-"))
         if parameter is None:
             raise click.BadParameter(f"{file}: unknown key {key!r}{_close(key.replace('_', '-'), known)}")
-        assert parameter.name is not None
-        context.default_map[parameter.name] = _from_file(file, key, value, parameter)
+        context.default_map[str(parameter.name)] = _from_file(file, key, value, parameter)
     return file
-
-
-def _names(parameter: click.Parameter) -> list[str]:
-    """Return the names of a parameter: its options without dashes, and its Python name."""
-    options = [each.removeprefix("--") for each in parameter.opts] if isinstance(parameter, click.Option) else []
-    return [*options, str(parameter.name)]
-
-
-def _key(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
@@ -195,12 +187,10 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
         if value not in PROFILES:
             raise click.BadParameter(f"{file}: {key}: {value!r} is not one of {', '.join(PROFILES)}")
         return value
-    switch = isinstance(parameter, click.Option) and parameter.is_flag
+    switch = parameter if isinstance(parameter, click.Option) and parameter.is_flag else None
     if switch and isinstance(value, bool):
-        chosen = parameter.flag_value if isinstance(parameter, click.Option) else None
-        if not isinstance(chosen, str):
-            return value
-        return chosen if value else None
+        is_named = isinstance(switch.flag_value, str)  # --quick is a value of `profile`
+        return (switch.flag_value if value else None) if is_named else value
     if isinstance(value, list) != parameter.multiple or isinstance(value, (bool, dict)) or switch:
         kind = "a list" if parameter.multiple else "true or false" if switch else "a text or a number"
         raise click.BadParameter(f"{file}: {key}: {value!r} is not {kind}")
@@ -239,7 +229,18 @@ def _token_option(role: str, what: str) -> Callable[[Any], Any]:
     return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {variable}].")
 
 
-_ACCESS = (
+def _group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds options, or groups of them, to a command."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+access_options = _group(
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
     click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authorities to trust (PEM)."),
@@ -248,6 +249,9 @@ _ACCESS = (
     click.option("--client-key", type=FILE, help="Private key of --client-cert, unless that file contains it."),
     time_option("--timeout", "Time limit for each answer, such as 30s.", "30s", show_default=True),
 )
+"""Options for reading from a server."""
+ACCESS = ("token_file", "basic_file", "ca_file", "insecure", "client_cert", "client_key", "timeout")
+"""Names of the values of `access_options`."""
 
 state_option = click.option(
     "--state-dir",
@@ -258,8 +262,8 @@ state_option = click.option(
 )
 """Option for the folder of ledgers."""
 
-_TARGET = (
-    *_ACCESS,
+target_options = _group(
+    access_options,
     click.option(
         "--header",
         "headers",
@@ -271,12 +275,14 @@ _TARGET = (
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
     state_option,
 )
+"""Options for reaching a target that may be written to."""
 
-_CREDENTIALS = (
+credential_options = _group(
     _token_option("read-only", "a read-only token"),
     _token_option("no-access", "a token without access to integrations"),
     _token_option("no-role", "a token without a role"),
 )
+"""Options for credentials with fewer permissions."""
 
 _CONFIG_FILE = click.option(
     "--config",
@@ -287,7 +293,7 @@ _CONFIG_FILE = click.option(
     help="TOML file with options, such as `quick = true`; the command line takes precedence.",
 )
 _SKIP = check_option("--skip", "Skip this check")
-_KNOWN = (
+_KNOWN = _group(
     click.option(
         "--known", type=FILE, multiple=True, help="TOML file with known differences of your own; can be repeated."
     ),
@@ -300,29 +306,34 @@ _KNOWN = (
     ),
 )
 
-_DATA_REPORTS = (
+data_report_options = _group(
     click.option("--report-json", type=NEW_FILE, help="Write a JSON report."),
     click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
     click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
 )
-_REPORTS = (*_DATA_REPORTS, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."))
+"""Options for report files, except for the HTML page."""
+report_options = _group(
+    data_report_options, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
+)
+"""Options for report files."""
 
-_TRAFFIC = (
+traffic_options = _group(
     _CONFIG_FILE,
     version_option("from the traffic, or the newest"),
     _SKIP,
-    *_KNOWN,
+    _KNOWN,
     click.option(
         "--others-write",
         is_flag=True,
         help="Clients outside this traffic write to this Central, so do not judge rules that depend on stored state.",
     ),
     click.option("--client-fails", is_flag=True, help="Also fail if a request violates the contract."),
-    *_REPORTS,
+    report_options,
 )
+"""Options that control how traffic is judged."""
 
-_RUN = (
-    *_CREDENTIALS,
+run_options = _group(
+    credential_options,
     _CONFIG_FILE,
     click.option("--quick", "profile", flag_value="quick", help="Check every rule once, with a short lifecycle."),
     click.option("--deep", "profile", flag_value="deep", help="Try many more inputs, within the budget."),
@@ -367,37 +378,9 @@ _RUN = (
         type=_examples,
         help="Redis that shares failing inputs between runs [env: CENTRAL_EXAMPLES].",
     ),
-    *_KNOWN,
+    _KNOWN,
 )
-
-
-def _adder(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Return a decorator that adds options to a command."""
-
-    def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-access_options = _adder(_ACCESS)
-"""Options for reading from a server."""
-ACCESS = ("token_file", "basic_file", "ca_file", "insecure", "client_cert", "client_key", "timeout")
-"""Names of the values of `access_options`."""
-target_options = _adder(_TARGET)
-"""Options for reaching a target that may be written to."""
-credential_options = _adder(_CREDENTIALS)
-"""Options for credentials with fewer permissions."""
-run_options = _adder(_RUN)
 """Options that control a run."""
-data_report_options = _adder(_DATA_REPORTS)
-"""Options for report files, except for the HTML page."""
-report_options = _adder(_REPORTS)
-"""Options for report files."""
-traffic_options = _adder(_TRAFFIC)
-"""Options that control how traffic is judged."""
 
 
 def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Options:
@@ -450,7 +433,7 @@ def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _option(key: str) -> str:
-    return f"--{_key(key)}"
+    return f"--{key.replace('_', '-')}"
 
 
 def _check_client_certificate(certificate: Path | None, key: Path | None) -> None:
