@@ -20,16 +20,8 @@ import requests
 from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.text import without_commands
+from contract_tests.runner.environment import BASIC, TOKENS
 from contract_tests.runner.history import at_once, created_id
-
-VARIABLES = {
-    "admin": "CENTRAL_TOKEN",
-    "read-only": "CENTRAL_READ_ONLY_TOKEN",
-    "no-access": "CENTRAL_NO_ACCESS_TOKEN",
-    "no-role": "CENTRAL_NO_ROLE_TOKEN",
-}
-"""Environment variables of the tokens, by role."""
-BASIC_VARIABLE = "CENTRAL_BASIC"
 
 _VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
@@ -60,10 +52,10 @@ def access(options: Options) -> Access:
             continue
         scheme, _, secret = header.partition(" ")
         if scheme == "Basic":
-            words[role] = f'-u "${BASIC_VARIABLE}"'
+            words[role] = f'-u "${BASIC}"'
         else:
-            words[role] = f'-H "Authorization: {scheme} ${VARIABLES[role]}"'
-            secrets[secret] = VARIABLES[role]
+            words[role] = f'-H "Authorization: {scheme} ${TOKENS[role]}"'
+            secrets[secret] = TOKENS[role]
     files = (("--cacert", options.ca_file), ("--cert", options.client_cert), ("--key", options.client_key))
     flags = " -k" if options.insecure else ""
     flags += "".join(f" {flag} {shlex.quote(str(file))}" for flag, file in files if file)

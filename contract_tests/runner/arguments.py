@@ -17,7 +17,7 @@ import click
 
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
-from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt, take_credentials
+from contract_tests.runner.environment import CREDENTIAL_FILES, TOKENS, refuse_misspelt, take_credentials
 from contract_tests.runner.known import SHIPPED
 from contract_tests.runner.known import read as read_differences
 from contract_tests.runner.own_mock import OwnMock
@@ -225,8 +225,7 @@ def version_option(default: str) -> Callable[[Any], Any]:
 
 
 def _token_option(role: str, what: str) -> Callable[[Any], Any]:
-    variable = f"CENTRAL_{role.upper().replace('-', '_')}_TOKEN"
-    return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {variable}].")
+    return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {TOKENS[role]}].")
 
 
 def _group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
