@@ -16,7 +16,6 @@ from contract_tests.runner.symptoms import symptom
 
 MOST_DETAILED = 3
 """Number of failures that are reported with their requests; the JSON report has the requests of all."""
-LEGEND = "- expected, + answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +87,7 @@ def title(result: Result) -> str:
 def differences(failure: Failure) -> list[str]:
     """Return the diff of a failure in lines, after a legend; empty if there is none."""
     lines = diff(failure.expected, failure.got)
-    return [f"({LEGEND})", *lines] if lines else []
+    return ["(- expected, + answered)", *lines] if lines else []
 
 
 def replays(report: Report, result: Result) -> Iterator[str]:

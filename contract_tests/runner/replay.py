@@ -232,7 +232,7 @@ def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
     sender = recorded.exchanges[-1].check if recorded.exchanges else ""
     failing = [each for each in (recorded.check, sender) if each in known]
     if failing:
-        needs = [need for each in failing for need in known[each].needs if need in known]
+        needs = [need for each in failing for need in known[each].needs]
         yield tuple(dict.fromkeys((*needs, *failing)))
         last = max((order.index(each) for each in failing if each in order), default=len(order))
         yield tuple(dict.fromkeys((*order[:last], *failing)))

@@ -91,14 +91,10 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
         failures.setdefault(failure.check, []).append(failure)
     checks = all_checks()
     for id in dict.fromkeys((*OBSERVED, *judge.contract.rules, *(each for each in checks if each in by_rule))):
-        check = checks.get(id)
-        if check is not None:
+        if check := checks.get(id):
             result = Result(id, check.title, check.group, check.source, PASSED)
-        elif id in OBSERVED:
-            result = Result(id, OBSERVED[id], "observed", "", PASSED)
         else:
-            rule = judge.contract.rules[id]
-            result = Result(id, rule.title, "rules", rule.source, PASSED)
+            result = Result(id, OBSERVED[id], "observed", "", PASSED)
         counts = by_rule.get(id, Counter())
         result.requests = counts.total()
         if id in failures:
