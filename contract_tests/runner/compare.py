@@ -22,7 +22,7 @@ from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
 from contract_tests.oracle.observers import integrations_of, operation_of
 from contract_tests.runner.history import created_id
-from contract_tests.runner.run import Progress, Run
+from contract_tests.runner.run import Run
 
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on timing."""
@@ -59,7 +59,7 @@ class Comparison:
     """Number of requests by check that were sent to one server only, because an earlier answer differed."""
 
 
-def compare(one: Options, two: Options, progress: Progress = lambda *_: None) -> Comparison:
+def compare(one: Options, two: Options) -> Comparison:
     """Run the checks against two targets and compare the answers; those of the first are the expected ones.
 
     Raises:
@@ -72,7 +72,7 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     run_id = new_run_id()
     reports, show_list = [], False
     for options in chosen:
-        run = Run(options, progress, run_id)
+        run = Run(options, run_id=run_id)
         run.skips_dependents = False  # failures of checks are ignored
         reports.append(run())
         show_list = show_list or run.shows_list
