@@ -81,7 +81,7 @@ def what(failure: Failure) -> str:
 
 def title(result: Result) -> str:
     """Return the title of a failed check and its first failure in one line."""
-    return printable(f"{result.title}: {result.failures[0].what}" if result.failures else result.title)
+    return printable(f"{result.title}: {result.failures[0].what}")
 
 
 def differences(failure: Failure) -> list[str]:
