@@ -270,7 +270,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
             mock = stack.enter_context(own_mock(**recorded.own_mock))
         options = options_of(mock.url if mock else url or recorded.target, mock, **chosen)
         if script:
-            click.echo("\n".join(curl.sequence(recorded.exchanges, curl.access(options))))
+            click.echo("\n".join(curl.sequence(recorded.exchanges, options)))
             return
         click.echo(f"{recorded.check}: {printable(recorded.what)}")
         try:

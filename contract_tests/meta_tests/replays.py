@@ -148,7 +148,7 @@ def _script(recorded: Recorded, options: Options, *, mutant: str) -> str:
     before = _listed(options)
     tokens = options.credentials.by_role.values()
     environment = {name: (token or "").partition(" ")[2] for name, token in zip(VARIABLES, tokens, strict=True)}
-    lines = curl.sequence(recorded.exchanges, curl.access(options))
+    lines = curl.sequence(recorded.exchanges, options)
     done = subprocess.run(  # noqa: S603 (a script of this project)
         ["bash", "-c", "\n".join(lines)],  # noqa: S607 (the bash of the PATH)
         capture_output=True,

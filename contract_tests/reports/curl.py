@@ -65,9 +65,9 @@ def access(options: Options) -> Access:
     return Access(options.base, words, flags, secrets)
 
 
-def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:
+def _line(exchange: Exchange, access: Access, ids: Mapping[str, str]) -> str:
     """Return the command that sends the request of `exchange`; `ids` has the variable for each known id."""
-    known = {**access.secrets, **(ids or {})}
+    known = {**access.secrets, **ids}
     words = [f"curl -sS -w '\\n%{{http_code}}\\n'{access.flags}"]
     if exchange.method == "HEAD" and not exchange.body:
         words.append("--head")
@@ -93,24 +93,25 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
     return before + " ".join(words)
 
 
-def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
-    """Return the commands that send some requests in order, and then delete the integrations that they created.
+def sequence(exchanges: Sequence[Exchange], options: Options) -> list[str]:
+    """Return the commands that send some requests to the target, and then delete the integrations that they created.
 
     The first lines end the script if a required variable is not set.
     """
+    way = access(options)
     ids: dict[str, str] = {}
     lines = []
     if at_once(exchanges):
         lines.append("# Some of these requests were concurrent; sent one after another, they may succeed.")
     for exchange in exchanges:
         created = created_id(exchange)
-        text = line(exchange, access, ids)
+        text = _line(exchange, way, ids)
         if created and created not in ids:
             ids[created] = f"ID{len(ids) + 1}"
             text = f"{ids[created]}=$({text}{_READ_ID}"
         lines.append(text)
     for id in _not_deleted(exchanges, ids):
-        delete = line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids)
+        delete = _line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), way, ids)
         lines.append(f'[ -z "${ids[id]}" ] || {delete}  # clean up')
     used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
     return [*(f': "${{{name}:?}}"' for name in used), *lines]

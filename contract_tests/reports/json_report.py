@@ -7,7 +7,7 @@ from typing import Any
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff, harmless_json, plain
-from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
 from contract_tests.runner.replay import exchange_value, request_options
@@ -17,7 +17,6 @@ from contract_tests.runner.traffic_report import as_values
 
 def document(report: Report) -> dict[str, Any]:
     """Return the report as a JSON value."""
-    way = access(report.options)
     return {
         "target": report.target,
         "verdict": report.verdict,
@@ -43,7 +42,7 @@ def document(report: Report) -> dict[str, Any]:
         "options": request_options(report.options),
         "counts": {outcome: report.count(outcome) for outcome in OUTCOMES},
         "groups": report.by_group(),
-        "results": [_result(result, report, way) for result in report.results],
+        "results": [_result(result, report) for result in report.results],
         "knownDifferencesGone": [each.check for each in report.gone],
         "leftBehind": report.left_behind,
         "notes": report.notes,
@@ -61,7 +60,7 @@ def render(report: Report) -> str:
     return harmless_json(json.dumps(document(report), indent=2, ensure_ascii=False)) + "\n"
 
 
-def _result(result: Result, report: Report, way: Access) -> dict[str, Any]:
+def _result(result: Result, report: Report) -> dict[str, Any]:
     return {
         "check": result.check,
         "title": result.title,
@@ -76,12 +75,12 @@ def _result(result: Result, report: Report, way: Access) -> dict[str, Any]:
         "like": result.like,
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
-        "failures": [_failure(failure, way) for failure in result.failures],
+        "failures": [_failure(failure, report) for failure in result.failures],
         "replay": list(replays(report, result)),
     }
 
 
-def _failure(failure: Failure, way: Access) -> dict[str, Any]:
+def _failure(failure: Failure, report: Report) -> dict[str, Any]:
     return {
         "check": failure.check,
         "what": failure.what,
@@ -91,6 +90,6 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
         "intermittent": failure.intermittent,
         "known": failure.known,
         "also": failure.also,
-        "curl": sequence(failure.exchanges, way),
+        "curl": sequence(failure.exchanges, report.options),
         "exchanges": [exchange_value(exchange) for exchange in failure.exchanges],
     }

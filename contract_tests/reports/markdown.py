@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contract_tests.engine.text import markdown, printable
-from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
@@ -35,7 +35,6 @@ def render(report: Report) -> str:
 
 
 def _failures(report: Report) -> list[str]:
-    way = access(report.options)
     lines: list[str] = []
     for result in detailed(report):
         urls = [f"<{url}>" for url in links(result.source, report.version)]
@@ -44,7 +43,7 @@ def _failures(report: Report) -> list[str]:
         for failure in result.failures:
             lines += ["", markdown(what(failure))]
             lines += ["", *_fenced("diff", differences(failure))]
-            lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
+            lines += ["", *_fenced("sh", sequence(failure.exchanges, report.options))]
         lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, result)))]
     others = groups(report)
     if others:

@@ -16,7 +16,7 @@ from rich.text import Text
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import middle_out, printable
 from contract_tests.reports.annotations import commands
-from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
@@ -206,12 +206,11 @@ def _failed(result: Result, report: Report) -> Group:
     if result.source:
         parts.append(_indented(f"rule in {result.source}", 7, "dim"))
         parts += [_indented(url, 7, "dim") for url in links(result.source, report.version)]
-    target_access = access(report.options)
     replay_commands = list(replays(report, result))
     for number, failure in enumerate(result.failures):
         parts.append(_indented(what(failure), 7))
         parts += _lines(differences(failure))
-        lines = sequence(failure.exchanges, target_access)
+        lines = sequence(failure.exchanges, report.options)
         if len(lines) > _MOST_REQUESTS and replay_commands:
             script = f"`{replay_commands[number]} --script` prints them"
             parts.append(_indented(f"{len(failure.exchanges)} requests lead to this failure; {script}", 9, "cyan"))
