@@ -9,10 +9,9 @@ from typing import Any
 
 from contract_tests.engine.failures import Failure
 from contract_tests.engine.text import diff, printable
-from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.replay import name_of
 from contract_tests.runner.report import FAILED, Report, Result
-from contract_tests.runner.symptoms import symptom
+from contract_tests.runner.symptoms import place_of, symptom
 
 MOST_DETAILED = 3
 """Number of failures that are reported with their requests; the JSON report has the requests of all."""
@@ -63,11 +62,9 @@ def _symptom(result: Result) -> tuple[Any, str]:
 def _symptom_text(failure: Failure) -> str:
     expected, got = failure.expected, failure.got
     if failure.exchanges and isinstance(expected, Mapping) and isinstance(got, Mapping):
-        operation = operation_of(failure.exchanges[-1])
-        where = operation.id if operation else failure.exchanges[-1].method
         for part in ("status", "code"):
             if part in expected and expected[part] != got.get(part):
-                return f"{where} answers {part} {got.get(part)}, not {expected[part]}"
+                return f"{place_of(failure.exchanges[-1])} answers {part} {got.get(part)}, not {expected[part]}"
     return what(failure)
 
 

@@ -20,9 +20,10 @@ from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import NAME_PREFIX, Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.oracle.observers import integrations_of, operation_of
+from contract_tests.oracle.observers import integrations_of
 from contract_tests.runner.history import created_id
 from contract_tests.runner.run import Run
+from contract_tests.runner.symptoms import place_of
 
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on timing."""
@@ -140,8 +141,7 @@ def _add(comparison: Comparison, new: Difference) -> None:
 
 
 def _kind(difference: Difference) -> tuple[Any, ...]:
-    operation = operation_of(difference.one)
-    return operation.id if operation else difference.one.method, changed(difference.lines)
+    return place_of(difference.one), changed(difference.lines)
 
 
 class _Normaliser:
