@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from mock_server.consumer.report import Item, Report, Section
@@ -56,9 +55,9 @@ def _words(item: Item, section: Section) -> str:
     return item.title if section.name == "situations" else item.name
 
 
-def document(report: Report) -> dict[str, Any]:
-    """Return the report as JSON data."""
-    return {
+def render_json(report: Report) -> str:
+    """Return the report as JSON text."""
+    document = {
         "centralVersion": report.release,
         "requests": report.requests,
         "sections": [
@@ -74,11 +73,7 @@ def document(report: Report) -> dict[str, Any]:
         "survived": dict(report.survived),
         "problems": list(report.problems),
     }
-
-
-def render_json(report: Report) -> str:
-    """Return the report as JSON text."""
-    return json.dumps(document(report), indent=2) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def render_markdown(report: Report) -> str:
