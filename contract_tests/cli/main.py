@@ -312,8 +312,8 @@ def compare(
     from contract_tests.reports import terminal
     from contract_tests.runner.compare import compare
 
-    profile = "default" if full else "quick"
     version = central_version or newest()
+    chosen |= {"profile": "default" if full else "quick", "central_version": central_version}
     with ExitStack() as stack, interruptible():
         urls = [
             stack.enter_context(own_mock(auth=False, as_deployed=each != "mock", central_version=version)).url
@@ -321,9 +321,7 @@ def compare(
             else each
             for each in (url_a, url_b)
         ]
-        chosen |= {"profile": profile, "central_version": version if central_version else None}
-        one = options_of(urls[0], **chosen)
-        two = options_of(urls[1], **chosen)
+        one, two = (options_of(url, **chosen) for url in urls)
         if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
             two = replace(two, credentials=Credentials(admin=other))
         comparison = compare(one, two)
