@@ -115,12 +115,6 @@ class Run:
             HarnessError: the target is unreachable or refuses the credentials.
             KeyboardInterrupt: interrupted before the first check or during the clean-up.
         """
-        try:
-            return self._run()
-        except Busy as error:
-            raise HarnessError(str(error)) from None
-
-    def _run(self) -> Report:
         started = dt.datetime.now(dt.UTC)
         self._clean_leftovers()
         left: list[str] = []
@@ -146,6 +140,8 @@ class Run:
             results += self._observed()
             self._report_foreign_ids(results)
             results.append(bystanders.compare(before, self._snapshot("clean-up"), self.transport.ownership))
+        except Busy as error:
+            raise HarnessError(str(error)) from None
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
         return self._report(results, left, started, version, version_from)
