@@ -349,6 +349,7 @@ Examples:
     show_default=True,
 )
 @click.option("--yes", is_flag=True, help="With --orphans: do not ask for confirmation.")
+@interruptible()
 def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:
     """Delete integrations that earlier runs left at URL, using their ledgers in --state-dir.
 
@@ -356,13 +357,9 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     recognised by name and listed. Exit status: 0 no leftovers of a ledger remain, 1 some remain,
     2 the target could not be reached.
     """
-    with interruptible():
-        _clean(replace(options_of(url, **chosen), time_budget=None), orphans=orphans, older_than=older_than, yes=yes)
-
-
-def _clean(options: Options, *, orphans: bool, older_than: float, yes: bool) -> None:
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
+    options = replace(options_of(url, **chosen), time_budget=None)
     cleaned = clean_leftovers(options)
     for name in cleaned.not_ours:
         click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
