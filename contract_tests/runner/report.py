@@ -159,18 +159,6 @@ class Report:
         """The number of checks that ran."""
         return sum(result.outcome in JUDGED and not result.failed_by_skip for result in self.results)
 
-    @property
-    def coverage(self) -> str:
-        """How many checks ran and how many rules they covered, in words."""
-        rules, covered = len(self.rules), len(self.rules) - len(self.not_covered)
-        return f"{self.checks_run} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
-
-    @property
-    def release(self) -> str:
-        """The release that the run checked against, and its origin."""
-        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
-        return f"Central {self.version}, {self.version_from}{advice}"
-
     # -- the verdict ------------------------------------------------------------------------------
 
     @property
@@ -227,7 +215,9 @@ class Report:
             INCOMPLETE: "is incomplete",
             UNABLE: "could not be completed because the harness failed",
         }[self.verdict]
-        return f"The check of {self.target} {ended}: {self.coverage}."
+        checks = f"{self.checks_run} of {len(self.results)} checks ran"
+        covered = f"covering {len(self.rules) - len(self.not_covered)} of {len(self.rules)} rules"
+        return f"The check of {self.target} {ended}: {checks}, {covered}."
 
     @property
     def verdict_lines(self) -> Sequence[str]:
@@ -239,7 +229,8 @@ class Report:
         profile, seed = self.options.profile, self.options.seed
         chosen = "" if profile == TRAFFIC else f" profile {profile}, seed {seed}, run {self.run};"
         requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
-        run = f"{self.release};{chosen} {requests} in {self.seconds:.1f} s."
+        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
+        run = f"Central {self.version}, {self.version_from}{advice};{chosen} {requests} in {self.seconds:.1f} s."
         return (self.headline, *why, f"{counts}." if counts else "No check ran.", run)
 
 
