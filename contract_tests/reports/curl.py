@@ -84,7 +84,8 @@ def _line(exchange: Exchange, access: Access, ids: Mapping[str, str]) -> str:
         words.append(data)
     if exchange.reply_headers.get("Content-Encoding"):
         words.append("--compressed")
-    url = sent_url(access.base + exchange.path)
+    url = access.base + exchange.path
+    url = requests.Request("GET", url).prepare().url or url  # as the transport sends it
     if re.search(r"[\[\]{}]", url):
         words.append("--globoff")
     if "/." in url:
@@ -115,11 +116,6 @@ def sequence(exchanges: Sequence[Exchange], options: Options) -> list[str]:
         lines.append(f'[ -z "${ids[id]}" ] || {delete}  # clean up')
     used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
     return [*(f': "${{{name}:?}}"' for name in used), *lines]
-
-
-def sent_url(url: str) -> str:
-    """Return a URL as the transport sends it, with invalid characters escaped."""
-    return requests.Request("GET", url).prepare().url or url
 
 
 def _not_deleted(exchanges: Iterable[Exchange], ids: Iterable[str]) -> list[str]:

@@ -174,7 +174,8 @@ def comparison(result: Comparison, one: str, two: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for difference in result.differences:
         more = f" (and {difference.also} more)" if difference.also else ""
-        console.print(Text(f"DIFFERS  {difference.check}: {printable(difference.request)}{more}", _STYLES[FAILED]))
+        request = printable(f"{difference.one.method} {difference.one.path}")
+        console.print(Text(f"DIFFERS  {difference.check}: {request}{more}", _STYLES[FAILED]))
         if difference.one.body:
             body = middle_out(printable(difference.one.body.decode("utf-8", "replace")), 400)
             console.print(_indented(body, 9, "cyan"))

@@ -43,11 +43,6 @@ class Difference:
     lines: list[str]
     also: int = 0
 
-    @property
-    def request(self) -> str:
-        """Method and path of the request that was sent to both servers."""
-        return f"{self.one.method} {self.one.path}"
-
 
 @dataclass(slots=True)
 class Comparison:
