@@ -16,7 +16,10 @@ _MOST_NAMES = 8
 def text(report: Report, *, everything: bool = False) -> str:
     """Return the report for a terminal; `everything`: all gaps, each with how to reproduce it."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
-    lines += [f"{section.name:<11}{_share(section):>10}  {_bar(section)}" for section in report.sections]
+    for section in report.sections:
+        share = f"{len(section.met)}/{len(section.items)} {section.percent:.0f}%"
+        bar = ("#" * round(section.percent / 5)).ljust(20, ".")
+        lines.append(f"{section.name:<11}{share:>10}  {bar}")
     lines += ["", *_gaps(report.sections, everything=everything)]
     lines += [f"Warning: {operation}: {text} ({_times(count)})" for operation, text, count in report.warnings]
     lines += [f"Survived: {fault} ({_times(count)})" for fault, count in sorted(report.survived.items())]
@@ -26,14 +29,6 @@ def text(report: Report, *, everything: bool = False) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _share(section: Section) -> str:
-    return f"{len(section.met)}/{len(section.items)} {section.percent:.0f}%"
-
-
-def _bar(section: Section) -> str:
-    return ("#" * round(section.percent / 5)).ljust(20, ".")
 
 
 def _gaps(sections: Iterable[Section], *, everything: bool) -> Iterator[str]:
