@@ -80,15 +80,12 @@ def _document(sources: tuple[str, ...], chosen: dict[str, Any]) -> tuple[Node, s
         options = options_of(url, **chosen)
         answer = fetch(options, documents.PUBLISHED, documents.MOST)
         if answer.status != 200:
-            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status}{_hint(answer.status)}")
+            hint = "; give credentials with --token-file" if answer.status in (401, 403) else ""
+            raise HarnessError(f"{url}{documents.PUBLISHED}: answered {answer.status}{hint}")
         parts.append(documents.parse(answer.content, f"{url}{documents.PUBLISHED}"))
         reported = fetch(options, "/v1/metadata").object.get("version", "")
         release = release or str(contracts.load().releases.nearest(str(reported)))
     return documents.merged(parts), release
-
-
-def _hint(status: int) -> str:
-    return "; give credentials with --token-file" if status in (401, 403) else ""
 
 
 def _read(name: str) -> bytes:

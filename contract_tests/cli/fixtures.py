@@ -25,13 +25,16 @@ from contract_tests.runner.arguments import ACCESS, access_options, options_of, 
 from mock_server.cli.release import RELEASE, newest
 
 if TYPE_CHECKING:
+    from contract_tests.engine.options import Options
     from contract_tests.fixtures.generate import Wish
     from contract_tests.fixtures.record import Fixture
 
+_OF_SERVER = (*ACCESS, "allow_writes", "state_dir")
+"""Parameters for a server at a URL."""
 _MODES = {
     "everything": {"output", "seed", "as_deployed"},
     "coverage": {"mutants"},
-    "replay": {"at", "version", "allow_writes", "state_dir", *ACCESS},
+    "replay": {"at", "version", *_OF_SERVER},
     "changes": {"output"},
 }
 """Parameters that choose what to do instead of making some fixtures, and those that they can be combined with."""
@@ -120,7 +123,6 @@ def fixtures(
     listed: bool,
     at: str | None,
     from_url: str | None,
-    allow_writes: bool,
     **chosen: Any,
 ) -> None:
     """Generate requests with Central's answers, for Jest, Cypress, Go, pytest or Postman."""
@@ -128,14 +130,14 @@ def fixtures(
     # Fixtures have no reference cycles; the default, a search for them every 700 objects, takes an eighth of the time.
     gc.set_threshold(100_000)
     formats = formats or ("jsonl",)
-    access = {name: chosen.pop(name) for name in (*ACCESS, "state_dir")}
+    access = {name: chosen.pop(name) for name in _OF_SERVER}
     wish = _wish(**chosen)
     if coverage not in (None, _THIS_RUN):
         _report_coverage(Path(str(coverage)), mutants=mutants)
     if mutants:
         raise click.UsageError("--mutants needs a folder of fixtures: --coverage DIR")
     if replay is not None:
-        _replay(Path(replay), wish.version, at, access, allow_writes=allow_writes)
+        _replay(Path(replay), wish.version, at, access)
     if changes is not None:
         _print_changes(*changes, output)
     if everything:
@@ -145,8 +147,7 @@ def fixtures(
         raise click.UsageError(
             f"--format {' --format '.join(formats)}: this writes several files; give their folder with -o DIR"
         )
-    source = _generated(wish, at, from_url, access, allow_writes=allow_writes)
-    with source as generated, _progress(wish.count) as track:
+    with _generated(wish, at, from_url, access) as generated, _progress(wish.count) as track:
         selected = list(track(islice(generated, wish.count), "fixtures"))
     if not selected:
         raise HarnessError(_nothing(wish))
@@ -159,16 +160,14 @@ def fixtures(
 
 
 @contextmanager
-def _generated(
-    wish: Wish, at: str | None, from_url: str | None, access: dict[str, Any], *, allow_writes: bool
-) -> Iterator[Iterator[Fixture]]:
+def _generated(wish: Wish, at: str | None, from_url: str | None, access: dict[str, Any]) -> Iterator[Iterator[Fixture]]:
     """Yield the selected fixtures, with answers from a mock, the server `at`, or the integrations at `from_url`."""
     from contract_tests.fixtures.generate import generate
 
     if at is not None and from_url is not None:
         raise click.UsageError("--at and --from-url: use only one of them")
     if at is not None:
-        with _server(at, access, allow_writes=allow_writes) as server:
+        with _server(at, access) as server:
             yield generate(wish, {None: server}, resets=server.resets)
     else:
         yield generate(wish) if from_url is None else _from_url(wish, from_url, access)
@@ -185,10 +184,9 @@ def _check_combination(context: click.Context) -> None:
     for mode in given & ignored.keys():
         if words := ", ".join(option for name, option in option_of.items() if name in ignored[mode]):
             raise click.UsageError(f"{option_of[mode]} cannot be combined with {words}, which it would ignore")
-    of_server = given & {*ACCESS, "allow_writes", "state_dir"}
+    of_server = [option for name, option in option_of.items() if name in given & {*_OF_SERVER}]
     if of_server and not given & {"at", "from_url"}:
-        words = ", ".join(option for name, option in option_of.items() if name in of_server)
-        raise click.UsageError(f"{words}: needs --at URL or --from-url URL")
+        raise click.UsageError(f"{', '.join(of_server)}: needs --at URL or --from-url URL")
     if given >= {"replay", "version"} and "at" not in given:
         raise click.UsageError("--replay starts mocks of the releases in DIR; use --central-version only with --at URL")
 
@@ -242,7 +240,7 @@ def _wish(**chosen: Any) -> Wish:
 # -- sources of answers -----------------------------------------------------------------------------------
 
 
-def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], *, allow_writes: bool) -> NoReturn:
+def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any]) -> NoReturn:
     """Replay the fixtures in a folder: those of one release at the server `at`, or all at mocks of their releases."""
     from contract_tests.fixtures.lines import lines_of
     from contract_tests.fixtures.record import mocks
@@ -251,7 +249,7 @@ def _replay(folder: Path, version: str, at: str | None, access: dict[str, Any], 
     lines = lines_of(folder)
     answers: list[Any] = []
     if at is not None:
-        with _server(at, access, allow_writes=allow_writes) as server:
+        with _server(at, access) as server:
             answers += _replayed_at(server, lines, folder, version, at)
     else:
         for release in dict.fromkeys(each["central"] for each in lines):
@@ -284,7 +282,7 @@ def _replayed_at(server: Any, lines: Sequence[Any], folder: Path, version: str, 
 
 
 @contextmanager
-def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator[Any]:
+def _server(url: str, access: dict[str, Any]) -> Iterator[Any]:
     """Yield the server at a URL, and restore it at the end: by a reset, or by deleting what the fixtures created.
 
     Raises:
@@ -295,25 +293,25 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator
     from contract_tests.fixtures.servers import Resettable, Shared
     from contract_tests.runner.leftovers import remove_owned
 
-    options = replace(options_of(url, allow_writes=allow_writes, **access), time_budget=None)
+    options = replace(options_of(url, **access), time_budget=None)
     if not options.may_write:
         raise HarnessError(f"{url} is not on this machine; --allow-writes lets fixtures write to it, or reset a mock")
     mock = Resettable(options)
     if mock.reset():
-        _require_list(url, mock, given=options.credentials.admin is not None)
+        _require_list(mock, options)
         try:
             yield mock
         finally:
             mock.reset()
         return
-    if not allow_writes:
+    if not options.allow_writes:
         raise HarnessError(f"{url} cannot be reset, so it is not a mock; --allow-writes lets fixtures write to it")
     ledger = Ledger(options.state_dir, new_run_id(), options.base, exact=True)
     server = Shared(options, ledger)
     left: list[str] | None = None
     with interruptible():
         try:
-            _require_list(url, server, given=options.credentials.admin is not None)
+            _require_list(server, options)
             yield server
         finally:
             try:
@@ -326,7 +324,7 @@ def _server(url: str, access: dict[str, Any], *, allow_writes: bool) -> Iterator
         raise HarnessError("not everything that the fixtures created was deleted")
 
 
-def _require_list(url: str, server: Any, *, given: bool) -> None:
+def _require_list(server: Any, options: Options) -> None:
     """Raise HarnessError if a server does not return its list: then no answer says anything about a Central."""
     from contract_tests.engine.exchange import COLLECTION
     from contract_tests.engine.http import credentials_refused
@@ -334,9 +332,9 @@ def _require_list(url: str, server: Any, *, given: bool) -> None:
 
     answer = server.ask("GET", COLLECTION, None, {"Authorization": caller("Bearer {{ADMIN}}")} if server.resets else {})
     if answer.status in (401, 403):
-        raise HarnessError(f"{url} {credentials_refused(given=given)}: {answer.status}")
+        raise HarnessError(f"{options.url} {credentials_refused(options.credentials)}: {answer.status}")
     if not isinstance(answer.json, dict) or not isinstance(answer.json.get("integrations"), list):
-        raise HarnessError(f"{url} answered {answer.status}, not with a list of integrations")
+        raise HarnessError(f"{options.url} answered {answer.status}, not with a list of integrations")
 
 
 def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]:
@@ -350,8 +348,7 @@ def _from_url(wish: Wish, url: str, access: dict[str, Any]) -> Iterator[Fixture]
     options = options_of(url, **access)
     reply = fetch(options, COLLECTION)
     if reply.status in (401, 403):
-        what = credentials_refused(given=options.credentials.admin is not None)
-        raise HarnessError(f"{url} {what}: {reply.status}")
+        raise HarnessError(f"{url} {credentials_refused(options.credentials)}: {reply.status}")
     read = _integrations(url, reply.status, reply.object.get("integrations"))
     targets = mocks(wish.version, as_deployed=wish.as_deployed)
     for case, note in cases(read, wish.seed, contracts.load().at(wish.version)):
@@ -490,15 +487,11 @@ def _progress(count: int | None) -> Iterator[Any]:
     from rich.console import Console
     from rich.progress import Progress
 
+    from contract_tests.fixtures.cases import catalogue
+
     with Progress(console=Console(stderr=True), transient=True) as progress:
 
         def track(generated: Iterable[Fixture], what: str) -> Iterable[Fixture]:
-            return progress.track(generated, total=count or _count_cases(), description=what)
+            return progress.track(generated, total=count or len(catalogue()), description=what)
 
         yield track
-
-
-def _count_cases() -> int:
-    from contract_tests.fixtures.cases import catalogue
-
-    return len(catalogue())

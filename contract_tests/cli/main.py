@@ -109,7 +109,7 @@ Examples:
 @click.option(
     "--run-id",
     metavar="NAME",
-    callback=run_id,
+    type=run_id,
     help="Id of the run, part of every name it creates: lower-case letters and digits  [default: random]",
 )
 @report_options
@@ -149,9 +149,9 @@ def _check(url: str | None, *, as_deployed: bool, run_id: str | None, **chosen: 
             files.setdefault("json", options.state_dir / LAST_REPORT)
         report.kept = files.get("json")
         try:
-            reports.write(report, options, files)
+            reports.write(report, files)
         finally:
-            terminal.summary(report, options)
+            terminal.summary(report)
     return report.exit_code
 
 
@@ -177,9 +177,9 @@ def _run(options: Options, run_id: str | None, files: Mapping[str, Path]) -> Rep
     except KeyboardInterrupt as stop:
         report = unable(options, run_id or "", f"{stop or 'SIGINT'} ended the run early")
         report.interrupted = getattr(stop, "signal", "SIGINT")
-        reports.write(report, options, files)
+        reports.write(report, files)
         raise
-    reports.write(unable(options, run_id or "", problem), options, files)
+    reports.write(unable(options, run_id or "", problem), files)
     raise HarnessError(problem)
 
 
@@ -270,7 +270,7 @@ def replay(report: Path, failure: str, url: str | None, *, script: bool, **chose
             mock = stack.enter_context(own_mock(**recorded.own_mock))
         options = options_of(mock.url if mock else url or recorded.target, mock, **chosen)
         if script:
-            click.echo("\n".join(curl.sequence(recorded.exchanges, curl.access(options))))
+            click.echo("\n".join(curl.sequence(recorded.exchanges, options)))
             return
         click.echo(f"{recorded.check}: {printable(recorded.what)}")
         try:
@@ -299,7 +299,7 @@ Examples:
 @click.option("--central-version", type=RELEASE, help="Release of Central that both servers follow.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the generated requests.")
 @check_option("--only", "Send only the requests of this check")
-@click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second.")
+@click.option("--rate", type=per_second, metavar="N/s", help="Maximum requests per second.")
 def compare(
     url_a: str, url_b: str, token_file_b: Path | None, *, full: bool, central_version: str | None, **chosen: Any
 ) -> None:
@@ -312,8 +312,8 @@ def compare(
     from contract_tests.reports import terminal
     from contract_tests.runner.compare import compare
 
-    profile = "default" if full else "quick"
     version = central_version or newest()
+    chosen |= {"profile": "default" if full else "quick", "central_version": central_version}
     with ExitStack() as stack, interruptible():
         urls = [
             stack.enter_context(own_mock(auth=False, as_deployed=each != "mock", central_version=version)).url
@@ -321,9 +321,7 @@ def compare(
             else each
             for each in (url_a, url_b)
         ]
-        chosen |= {"profile": profile, "central_version": version if central_version else None}
-        one = options_of(urls[0], **chosen)
-        two = options_of(urls[1], **chosen)
+        one, two = (options_of(url, **chosen) for url in urls)
         if other := bearer(token_file_b, "CENTRAL_TOKEN_B"):
             two = replace(two, credentials=Credentials(admin=other))
         comparison = compare(one, two)
@@ -351,6 +349,7 @@ Examples:
     show_default=True,
 )
 @click.option("--yes", is_flag=True, help="With --orphans: do not ask for confirmation.")
+@interruptible()
 def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: Any) -> None:
     """Delete integrations that earlier runs left at URL, using their ledgers in --state-dir.
 
@@ -358,13 +357,9 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     recognised by name and listed. Exit status: 0 no leftovers of a ledger remain, 1 some remain,
     2 the target could not be reached.
     """
-    with interruptible():
-        _clean(replace(options_of(url, **chosen), time_budget=None), orphans=orphans, older_than=older_than, yes=yes)
-
-
-def _clean(options: Options, *, orphans: bool, older_than: float, yes: bool) -> None:
     from contract_tests.runner.leftovers import clean_leftovers, find_orphans, is_over, remove_orphans
 
+    options = replace(options_of(url, **chosen), time_budget=None)
     cleaned = clean_leftovers(options)
     for name in cleaned.not_ours:
         click.echo(f"Not deleted, because it no longer has the name of the run: {name}")

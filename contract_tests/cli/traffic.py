@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import sys
 import time
@@ -20,7 +19,7 @@ from contract_tests.reports import requested
 from contract_tests.runner import known
 from contract_tests.runner.arguments import FILE, NEW_FILE, InputFile, certificates, check_url, traffic_options
 from contract_tests.runner.environment import bearer
-from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED
+from contract_tests.runner.report import ASSUMED, GIVEN, REPORTED, TRAFFIC
 from mock_server.contract import tables as contracts
 
 if TYPE_CHECKING:
@@ -42,7 +41,12 @@ class _Judging:
         self.others_write: bool = chosen["others_write"]
         self.client_fails: bool = chosen["client_fails"]
         self.options = Options(
-            target, skip=chosen["skip"], known=chosen["known"], no_known=chosen["no_known"], central_version=self.given
+            target,
+            TRAFFIC,
+            skip=chosen["skip"],
+            known=chosen["known"],
+            no_known=chosen["no_known"],
+            central_version=self.given,
         )
         self._differences = known.given(self.options.known, self.options.no_known)
         self._started = dt.datetime.now(dt.UTC)
@@ -61,20 +65,19 @@ class _Judging:
         from contract_tests.reports import terminal, write
         from contract_tests.runner.traffic_report import report_on
 
-        options = dataclasses.replace(self.options, url=origin)
         report = report_on(
             judge,
-            options,
+            self.options,
+            origin,
             self._differences,
             version_from=self._version_from,
             started=self._started,
             client_fails=self.client_fails,
         )
-        report.target = self.options.url
         try:
-            write(report, options, self.files)
+            write(report, self.files)
         finally:
-            terminal.traffic(report, options)
+            terminal.traffic(report)
         return report.exit_code
 
 

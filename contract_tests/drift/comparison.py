@@ -107,22 +107,18 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     Raises:
         HarnessError: the document has no image integrations, or is nested too deeply.
     """
-    try:
-        return _compare(document, contract, name, since)
-    except RecursionError:
-        raise HarnessError(f"{name}: is nested too deeply to be compared") from None
-
-
-def _compare(document: Node, contract: Contract, name: str, since: str) -> Drift:
     theirs, ours = Description(document), Description(contract.document)
     comparison = _Comparison(ours, theirs, contract, since or contract.releases.newest.line)
     collection = Routes(contract).collection
     mine, other = ours.operations(collection, _TAG), theirs.operations(collection, _TAG)
-    if other:
-        for route in dict.fromkeys([*mine, *other]):
-            comparison.operations(mine.get(route), other.get(route))
-    elif not comparison.schemas_by_name():
-        raise HarnessError(f"{name}: does not describe {collection}; is it the document of a Central?")
+    try:
+        if other:
+            for route in dict.fromkeys([*mine, *other]):
+                comparison.operations(mine.get(route), other.get(route))
+        elif not comparison.schemas_by_name():
+            raise HarnessError(f"{name}: does not describe {collection}; is it the document of a Central?")
+    except RecursionError:
+        raise HarnessError(f"{name}: is nested too deeply to be compared") from None
     gaps = [f"{each} is not in the document" for each in sorted(theirs.gaps)]
     gaps += [] if other else ["the document has no operations"]
     return Drift(name, str(contract.release), tuple(comparison.found.values()), tuple(gaps))

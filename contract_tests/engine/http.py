@@ -11,7 +11,7 @@ from requests.adapters import HTTPAdapter
 
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.options import Options, is_loopback
+from contract_tests.engine.options import Credentials, Options, is_loopback
 from contract_tests.engine.redaction import Redaction
 from contract_tests.engine.text import one_line
 from mock_server import bounded_http
@@ -112,9 +112,9 @@ def why_unanswered(failure: Exception, session: requests.Session, base: str) -> 
     return f"{reason(failure)}{_way_out(failure)}"
 
 
-def credentials_refused(*, given: bool) -> str:
-    """Return the predicate of a message about a 401 or 403; `given` is whether the request had credentials."""
-    return "refuses the credentials" if given else "asks for credentials (--token-file, --basic-file)"
+def credentials_refused(given: Credentials) -> str:
+    """Return the predicate of a message about a 401 or 403 for a request of the administrator."""
+    return "refuses the credentials" if given.admin else "asks for credentials (--token-file, --basic-file)"
 
 
 def reason(failure: Exception | None) -> str:

@@ -94,7 +94,7 @@ def replayed(name: str) -> Outcome:
         with hurried(mutant) as more:
             with _options(settings, **chosen, **more) as options:
                 report = Run(_chosen(options, mutant))()
-                recorded = _recorded(report, options, mutant.check, Path(folder))
+                recorded = _recorded(report, mutant.check, Path(folder))
             if recorded is None:
                 return Outcome(name, "has no failure", "")
             with _options(settings, **chosen) as options:  # a mutant may have damaged the first
@@ -132,12 +132,12 @@ def _chosen(options: Options, mutant: Mutant) -> Options:
     return replace(options, profile=profile, only=tuple(dict.fromkeys((*check.needs, *more, check.id))))
 
 
-def _recorded(report: Report, options: Options, check: str, folder: Path) -> Recorded | None:
+def _recorded(report: Report, check: str, folder: Path) -> Recorded | None:
     failed = [result.check for result in report.results if result.outcome == FAILED]
     if not failed:
         return None
     path = folder / "report.json"
-    path.write_text(json_report.render(report, options), "utf-8")
+    path.write_text(json_report.render(report), "utf-8")
     return replay.read(path, check if check in failed else failed[0])
 
 
@@ -148,7 +148,7 @@ def _script(recorded: Recorded, options: Options, *, mutant: str) -> str:
     before = _listed(options)
     tokens = options.credentials.by_role.values()
     environment = {name: (token or "").partition(" ")[2] for name, token in zip(VARIABLES, tokens, strict=True)}
-    lines = curl.sequence(recorded.exchanges, curl.access(options))
+    lines = curl.sequence(recorded.exchanges, options)
     done = subprocess.run(  # noqa: S603 (a script of this project)
         ["bash", "-c", "\n".join(lines)],  # noqa: S607 (the bash of the PATH)
         capture_output=True,

@@ -111,7 +111,7 @@ def check_central(tmp_path: Path) -> Callable[..., Report]:
         if report.exit_code:
             console = Console(highlight=False, soft_wrap=True)
             with console.capture() as summary:
-                terminal.summary(report, options, console)
+                terminal.summary(report, console)
             pytest.fail(summary.get(), pytrace=False)
         return report
 
@@ -254,11 +254,11 @@ def _run(session: pytest.Session) -> dict[str, CheckResult]:
         if report is None:
             return {_UNABLE: CheckResult(outcomes.ERROR, unable)}
         shown = [each for each in report.results if each.check in selected]
-        config.stash[_incomplete] = replace(report, results=shown, only=()).incomplete
+        config.stash[_incomplete] = replace(report, results=shown, options=replace(options, only=())).incomplete
         return {
             each.check: CheckResult(
                 each.outcome,
-                terminal.text_of(each, report, options) if each.outcome == outcomes.FAILED else each.reason,
+                terminal.text_of(each, report) if each.outcome == outcomes.FAILED else each.reason,
             )
             for each in report.results
         }

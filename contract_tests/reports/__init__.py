@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from contract_tests.engine.failures import HarnessError
-from contract_tests.engine.options import Options
 from contract_tests.runner.report import Report
 
 KINDS = ("json", "junit", "markdown", "html")
@@ -52,7 +51,7 @@ def _refuse_overwriting(reports: Iterable[Path]) -> None:
             raise _unwritable(path, "the command line names this file twice")
 
 
-def write(report: Report, options: Options, files: Mapping[str, Path]) -> None:
+def write(report: Report, files: Mapping[str, Path]) -> None:
     """Write the report on a run to the file of each kind.
 
     Raises:
@@ -64,7 +63,7 @@ def write(report: Report, options: Options, files: Mapping[str, Path]) -> None:
     problem: HarnessError | None = None
     for kind, path in files.items():
         try:
-            write_text(path, render[kind](report, options))
+            write_text(path, render[kind](report))
         except HarnessError as error:
             problem = problem or error
     if problem is not None:

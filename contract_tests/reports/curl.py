@@ -20,16 +20,8 @@ import requests
 from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.options import Options, is_secret_header
 from contract_tests.engine.text import without_commands
+from contract_tests.runner.environment import BASIC, TOKENS
 from contract_tests.runner.history import at_once, created_id
-
-VARIABLES = {
-    "admin": "CENTRAL_TOKEN",
-    "read-only": "CENTRAL_READ_ONLY_TOKEN",
-    "no-access": "CENTRAL_NO_ACCESS_TOKEN",
-    "no-role": "CENTRAL_NO_ROLE_TOKEN",
-}
-"""Environment variables of the tokens, by role."""
-BASIC_VARIABLE = "CENTRAL_BASIC"
 
 _VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
@@ -60,10 +52,10 @@ def access(options: Options) -> Access:
             continue
         scheme, _, secret = header.partition(" ")
         if scheme == "Basic":
-            words[role] = f'-u "${BASIC_VARIABLE}"'
+            words[role] = f'-u "${BASIC}"'
         else:
-            words[role] = f'-H "Authorization: {scheme} ${VARIABLES[role]}"'
-            secrets[secret] = VARIABLES[role]
+            words[role] = f'-H "Authorization: {scheme} ${TOKENS[role]}"'
+            secrets[secret] = TOKENS[role]
     files = (("--cacert", options.ca_file), ("--cert", options.client_cert), ("--key", options.client_key))
     flags = " -k" if options.insecure else ""
     flags += "".join(f" {flag} {shlex.quote(str(file))}" for flag, file in files if file)
@@ -73,9 +65,9 @@ def access(options: Options) -> Access:
     return Access(options.base, words, flags, secrets)
 
 
-def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = None) -> str:
+def _line(exchange: Exchange, access: Access, ids: Mapping[str, str]) -> str:
     """Return the command that sends the request of `exchange`; `ids` has the variable for each known id."""
-    known = {**access.secrets, **(ids or {})}
+    known = {**access.secrets, **ids}
     words = [f"curl -sS -w '\\n%{{http_code}}\\n'{access.flags}"]
     if exchange.method == "HEAD" and not exchange.body:
         words.append("--head")
@@ -92,7 +84,8 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
         words.append(data)
     if exchange.reply_headers.get("Content-Encoding"):
         words.append("--compressed")
-    url = sent_url(access.base + exchange.path)
+    url = access.base + exchange.path
+    url = requests.Request("GET", url).prepare().url or url  # as the transport sends it
     if re.search(r"[\[\]{}]", url):
         words.append("--globoff")
     if "/." in url:
@@ -101,32 +94,28 @@ def line(exchange: Exchange, access: Access, ids: Mapping[str, str] | None = Non
     return before + " ".join(words)
 
 
-def sequence(exchanges: Sequence[Exchange], access: Access) -> list[str]:
-    """Return the commands that send some requests in order, and then delete the integrations that they created.
+def sequence(exchanges: Sequence[Exchange], options: Options) -> list[str]:
+    """Return the commands that send some requests to the target, and then delete the integrations that they created.
 
     The first lines end the script if a required variable is not set.
     """
+    way = access(options)
     ids: dict[str, str] = {}
     lines = []
     if at_once(exchanges):
         lines.append("# Some of these requests were concurrent; sent one after another, they may succeed.")
     for exchange in exchanges:
         created = created_id(exchange)
-        text = line(exchange, access, ids)
+        text = _line(exchange, way, ids)
         if created and created not in ids:
             ids[created] = f"ID{len(ids) + 1}"
             text = f"{ids[created]}=$({text}{_READ_ID}"
         lines.append(text)
     for id in _not_deleted(exchanges, ids):
-        delete = line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), access, ids)
+        delete = _line(Exchange(0, "", "DELETE", f"{COLLECTION}/{id}", "admin"), way, ids)
         lines.append(f'[ -z "${ids[id]}" ] || {delete}  # clean up')
     used = sorted({name for each in lines for name in _VARIABLE.findall(each)})
     return [*(f': "${{{name}:?}}"' for name in used), *lines]
-
-
-def sent_url(url: str) -> str:
-    """Return a URL as the transport sends it, with invalid characters escaped."""
-    return requests.Request("GET", url).prepare().url or url
 
 
 def _not_deleted(exchanges: Iterable[Exchange], ids: Iterable[str]) -> list[str]:

@@ -8,16 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, printable
-from contract_tests.oracle.observers import operation_of
 from contract_tests.runner.replay import name_of
 from contract_tests.runner.report import FAILED, Report, Result
-from contract_tests.runner.symptoms import symptom
+from contract_tests.runner.symptoms import place_of, symptom
 
 MOST_DETAILED = 3
 """Number of failures that are reported with their requests; the JSON report has the requests of all."""
-LEGEND = "- expected, + answered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +62,9 @@ def _symptom(result: Result) -> tuple[Any, str]:
 def _symptom_text(failure: Failure) -> str:
     expected, got = failure.expected, failure.got
     if failure.exchanges and isinstance(expected, Mapping) and isinstance(got, Mapping):
-        operation = operation_of(failure.exchanges[-1])
-        where = operation.id if operation else failure.exchanges[-1].method
         for part in ("status", "code"):
             if part in expected and expected[part] != got.get(part):
-                return f"{where} answers {part} {got.get(part)}, not {expected[part]}"
+                return f"{place_of(failure.exchanges[-1])} answers {part} {got.get(part)}, not {expected[part]}"
     return what(failure)
 
 
@@ -83,19 +78,19 @@ def what(failure: Failure) -> str:
 
 def title(result: Result) -> str:
     """Return the title of a failed check and its first failure in one line."""
-    return printable(f"{result.title}: {result.failures[0].what}" if result.failures else result.title)
+    return printable(f"{result.title}: {result.failures[0].what}")
 
 
 def differences(failure: Failure) -> list[str]:
     """Return the diff of a failure in lines, after a legend; empty if there is none."""
     lines = diff(failure.expected, failure.got)
-    return [f"({LEGEND})", *lines] if lines else []
+    return ["(- expected, + answered)", *lines] if lines else []
 
 
-def replays(report: Report, options: Options, result: Result) -> Iterator[str]:
+def replays(report: Report, result: Result) -> Iterator[str]:
     """Yield the command that replays each failure of a check, if the run wrote a JSON report."""
     if report.kept is None:
         return
     for number in range(1, len(result.failures) + 1):
-        words = ("replay", str(report.kept), name_of(result.check, number), *options.target_words)
+        words = ("replay", str(report.kept), name_of(result.check, number), *report.options.target_words)
         yield shlex.join(("central-contract", *words))

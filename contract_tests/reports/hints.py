@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract_tests.engine.exchange import COLLECTION, Exchange, read_json
+from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.text import middle_out, printable
 from contract_tests.runner.report import FAILED, Report
 
 
 def hints(report: Report) -> Iterator[str]:
     """Yield the notes of a run, and a sentence on a URL that seems not to be a Central."""
-    failed = {result.check: result for result in report.results if result.outcome == FAILED}
-    listed = _last(failed["list"].failures[0].exchanges) if "list" in failed else None
-    if listed is not None and not isinstance(read_json(listed.reply), dict):
-        yield (
-            f"Is {report.target} a Central? GET {COLLECTION} answered {_described(listed)}. "
-            f"Give the URL without /v1, and make sure that no login page answers instead."
-        )
+    for result in report.results:
+        listed = result.failures[0].exchanges[-1:] if result.check == "list" and result.outcome == FAILED else []
+        if listed and not isinstance(listed[0].answer.json, dict):
+            yield (
+                f"Is {report.target} a Central? GET {COLLECTION} answered {_described(listed[0])}. "
+                f"Give the URL without /v1, and make sure that no login page answers instead."
+            )
     yield from report.notes
-
-
-def _last(exchanges: list[Exchange]) -> Exchange | None:
-    return exchanges[-1] if exchanges else None
 
 
 def _described(exchange: Exchange) -> str:

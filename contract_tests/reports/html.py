@@ -6,7 +6,6 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import clean, printable
 from contract_tests.reports.failures import detailed
 from contract_tests.reports.hints import hints
@@ -14,12 +13,12 @@ from contract_tests.reports.json_report import document
 from contract_tests.runner.report import OUTCOMES, Report
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report) -> str:
     """Return the report as HTML text."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
-    value = clean(document(report, options))
+    value = clean(document(report))
     groups = list(dict.fromkeys(result["group"] for result in value["results"]))
     return environment.get_template("report.html.jinja").render(
         report=value,

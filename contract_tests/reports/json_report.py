@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 from contract_tests.engine.failures import Failure
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import diff, harmless_json, plain
-from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import replays
 from contract_tests.reports.sources import links
 from contract_tests.runner.replay import exchange_value, request_options
@@ -16,9 +15,8 @@ from contract_tests.runner.report import OUTCOMES, TRAFFIC, Report, Result
 from contract_tests.runner.traffic_report import as_values
 
 
-def document(report: Report, options: Options) -> dict[str, Any]:
+def document(report: Report) -> dict[str, Any]:
     """Return the report as a JSON value."""
-    way = access(options)
     return {
         "target": report.target,
         "verdict": report.verdict,
@@ -32,8 +30,8 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         },
         "centralVersion": report.version,
         "centralVersionFrom": report.version_from,
-        "profile": report.profile,
-        "seed": report.seed,
+        "profile": report.options.profile,
+        "seed": report.options.seed,
         "run": report.run,
         "started": report.started.isoformat(),
         "seconds": round(report.seconds, 3),
@@ -41,10 +39,10 @@ def document(report: Report, options: Options) -> dict[str, Any]:
         "exitCode": report.exit_code,
         "interrupted": report.interrupted or None,
         "error": report.error or None,
-        "options": request_options(options),
+        "options": request_options(report.options),
         "counts": {outcome: report.count(outcome) for outcome in OUTCOMES},
         "groups": report.by_group(),
-        "results": [_result(result, report, options, way) for result in report.results],
+        "results": [_result(result, report) for result in report.results],
         "knownDifferencesGone": [each.check for each in report.gone],
         "leftBehind": report.left_behind,
         "notes": report.notes,
@@ -53,16 +51,16 @@ def document(report: Report, options: Options) -> dict[str, Any]:
             for (operation, type, status), count in sorted(report.covered.items())
         ],
         "notCovered": report.not_covered,
-        **({"traffic": as_values(report.traffic)} if report.profile == TRAFFIC else {}),
+        **({"traffic": as_values(report.traffic)} if report.options.profile == TRAFFIC else {}),
     }
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report) -> str:
     """Return the report as JSON text."""
-    return harmless_json(json.dumps(document(report, options), indent=2, ensure_ascii=False)) + "\n"
+    return harmless_json(json.dumps(document(report), indent=2, ensure_ascii=False)) + "\n"
 
 
-def _result(result: Result, report: Report, options: Options, way: Access) -> dict[str, Any]:
+def _result(result: Result, report: Report) -> dict[str, Any]:
     return {
         "check": result.check,
         "title": result.title,
@@ -77,12 +75,12 @@ def _result(result: Result, report: Report, options: Options, way: Access) -> di
         "like": result.like,
         "requests": result.requests,
         "seconds": round(result.seconds, 3),
-        "failures": [_failure(failure, way) for failure in result.failures],
-        "replay": list(replays(report, options, result)),
+        "failures": [_failure(failure, report) for failure in result.failures],
+        "replay": list(replays(report, result)),
     }
 
 
-def _failure(failure: Failure, way: Access) -> dict[str, Any]:
+def _failure(failure: Failure, report: Report) -> dict[str, Any]:
     return {
         "check": failure.check,
         "what": failure.what,
@@ -92,6 +90,6 @@ def _failure(failure: Failure, way: Access) -> dict[str, Any]:
         "intermittent": failure.intermittent,
         "known": failure.known,
         "also": failure.also,
-        "curl": sequence(failure.exchanges, way),
+        "curl": sequence(failure.exchanges, report.options),
         "exchanges": [exchange_value(exchange) for exchange in failure.exchanges],
     }

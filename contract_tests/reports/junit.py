@@ -7,24 +7,22 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as ET
 
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import printable
-from contract_tests.reports.curl import Access, access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import differences, replays, title, what
 from contract_tests.reports.sources import links
 from contract_tests.runner.report import ERROR, FAILED, INCOMPLETE, KNOWN, SKIPPED, UNABLE, Report, Result
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report) -> str:
     """Return the report as XML text."""
     suites = ET.Element("testsuites", name="central-contract")
     _verdict(suites, report)
-    way = access(options)
     for group in dict.fromkeys(result.group for result in report.results):
         results = [result for result in report.results if result.group == group]
         suite = ET.SubElement(suites, "testsuite", name=f"central-contract.{group}")
         for result in results:
-            _case(suite, result, report, options, way)
+            _case(suite, result, report)
         suite.set("time", f"{sum(result.seconds for result in results):.3f}")
     _count(suites)
     for suite in suites:
@@ -44,15 +42,15 @@ def _verdict(suites: ET.Element, report: Report) -> None:
         ET.SubElement(case, "system-out").text = text
 
 
-def _case(suite: ET.Element, result: Result, report: Report, options: Options, way: Access) -> None:
+def _case(suite: ET.Element, result: Result, report: Report) -> None:
     case = ET.SubElement(
         suite, "testcase", classname=f"central-contract.{result.group}", name=result.check, time=f"{result.seconds:.3f}"
     )
     if result.outcome == FAILED:
         text = [f"It fails with the same answers as {result.like}.", ""] if result.like else []
         for failure in result.failures:
-            text += [what(failure), *differences(failure), *sequence(failure.exchanges, way), ""]
-        text += [*replays(report, options, result), f"seed {report.seed}"]
+            text += [what(failure), *differences(failure), *sequence(failure.exchanges, report.options), ""]
+        text += [*replays(report, result), f"seed {report.options.seed}"]
         text += [result.source, *links(result.source, report.version)]
         element = ET.SubElement(case, "failure", message=title(result), type=result.check)
         element.text = printable("\n".join(text))

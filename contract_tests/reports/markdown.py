@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from contract_tests.engine.options import Options
 from contract_tests.engine.text import markdown, printable
-from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
 from contract_tests.runner.report import KNOWN, OUTCOMES, Report
 
 
-def render(report: Report, options: Options) -> str:
+def render(report: Report) -> str:
     """Return the report as Markdown text."""
     headline, *more = report.verdict_lines
     head = markdown(headline) if report.error else printable(headline)  # an error may quote the target
@@ -22,7 +21,7 @@ def render(report: Report, options: Options) -> str:
         lines += ["", *_fenced("text", hint_lines)]
     if report.error:
         return "\n".join(lines) + "\n"
-    lines += _failures(report, options)
+    lines += _failures(report)
     known = [result for result in report.results if result.outcome == KNOWN]
     if known:
         lines += ["", "### Known differences", "", *(f"- {result.check}: {result.reason}" for result in known)]
@@ -35,8 +34,7 @@ def render(report: Report, options: Options) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _failures(report: Report, options: Options) -> list[str]:
-    way = access(options)
+def _failures(report: Report) -> list[str]:
     lines: list[str] = []
     for result in detailed(report):
         urls = [f"<{url}>" for url in links(result.source, report.version)]
@@ -45,8 +43,8 @@ def _failures(report: Report, options: Options) -> list[str]:
         for failure in result.failures:
             lines += ["", markdown(what(failure))]
             lines += ["", *_fenced("diff", differences(failure))]
-            lines += ["", *_fenced("sh", sequence(failure.exchanges, way))]
-        lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, options, result)))]
+            lines += ["", *_fenced("sh", sequence(failure.exchanges, report.options))]
+        lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, result)))]
     others = groups(report)
     if others:
         lines += [

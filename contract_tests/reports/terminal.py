@@ -16,7 +16,7 @@ from rich.text import Text
 from contract_tests.engine.options import Options
 from contract_tests.engine.text import middle_out, printable
 from contract_tests.reports.annotations import commands
-from contract_tests.reports.curl import access, sequence
+from contract_tests.reports.curl import sequence
 from contract_tests.reports.failures import detailed, differences, groups, replays, what
 from contract_tests.reports.hints import hints
 from contract_tests.reports.sources import links
@@ -62,19 +62,19 @@ def progress(options: Options) -> Iterator[Watcher]:
         yield watch
 
 
-def text_of(result: Result, report: Report, options: Options) -> str:
+def text_of(result: Result, report: Report) -> str:
     """Return the report on a failed check as plain text."""
     console = Console(file=StringIO(), highlight=False, soft_wrap=True)
     with console.capture() as captured:
-        console.print(_failed(result, report, options))
+        console.print(_failed(result, report))
     return captured.get().rstrip()
 
 
-def summary(report: Report, options: Options, console: Console | None = None) -> None:
+def summary(report: Report, console: Console | None = None) -> None:
     """Print failures, notes and coverage, and the verdict at the end."""
     console = console or Console(highlight=False, soft_wrap=True)
     for result in detailed(report):
-        console.print(_failed(result, report, options))
+        console.print(_failed(result, report))
     for result in report.results:
         if result.outcome == ERROR:
             console.print(Text(f"ERROR  {result.check}: the harness failed", _STYLES[ERROR]))
@@ -104,12 +104,12 @@ def summary(report: Report, options: Options, console: Console | None = None) ->
     _verdict(report, console)
 
 
-def traffic(report: Report, options: Options) -> None:
+def traffic(report: Report) -> None:
     """Print the report on traffic: failures, counts by rule, and the verdict."""
     console = Console(highlight=False, soft_wrap=True)
     for result in report.results:
         if result.outcome == FAILED:
-            console.print(_failed(result, report, options))
+            console.print(_failed(result, report))
         elif result.outcome == KNOWN:
             console.print(Text(f"KNOWN  {result.check}: {result.reason}", _STYLES[KNOWN]))
     for note in report.notes:
@@ -174,7 +174,8 @@ def comparison(result: Comparison, one: str, two: str) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for difference in result.differences:
         more = f" (and {difference.also} more)" if difference.also else ""
-        console.print(Text(f"DIFFERS  {difference.check}: {printable(difference.request)}{more}", _STYLES[FAILED]))
+        request = printable(f"{difference.one.method} {difference.one.path}")
+        console.print(Text(f"DIFFERS  {difference.check}: {request}{more}", _STYLES[FAILED]))
         if difference.one.body:
             body = middle_out(printable(difference.one.body.decode("utf-8", "replace")), 400)
             console.print(_indented(body, 9, "cyan"))
@@ -201,17 +202,16 @@ def _lines(lines: Iterable[str]) -> Iterator[Text]:
         yield _indented(line, 9, {"-": "green", "+": "red"}.get(line[:1], "dim"))
 
 
-def _failed(result: Result, report: Report, options: Options) -> Group:
+def _failed(result: Result, report: Report) -> Group:
     parts: list[Text] = [Text(f"FAILED {result.check}: {result.title}", _STYLES[FAILED])]
     if result.source:
         parts.append(_indented(f"rule in {result.source}", 7, "dim"))
         parts += [_indented(url, 7, "dim") for url in links(result.source, report.version)]
-    target_access = access(options)
-    replay_commands = list(replays(report, options, result))
+    replay_commands = list(replays(report, result))
     for number, failure in enumerate(result.failures):
         parts.append(_indented(what(failure), 7))
         parts += _lines(differences(failure))
-        lines = sequence(failure.exchanges, target_access)
+        lines = sequence(failure.exchanges, report.options)
         if len(lines) > _MOST_REQUESTS and replay_commands:
             script = f"`{replay_commands[number]} --script` prints them"
             parts.append(_indented(f"{len(failure.exchanges)} requests lead to this failure; {script}", 9, "cyan"))

@@ -17,7 +17,9 @@ import click
 
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
 from contract_tests.engine.text import printable
-from contract_tests.runner.environment import CREDENTIAL_FILES, refuse_misspelt, take_credentials
+from contract_tests.runner.environment import CREDENTIAL_FILES, TOKENS, refuse_misspelt, take_credentials
+from contract_tests.runner.known import SHIPPED
+from contract_tests.runner.known import read as read_differences
 from contract_tests.runner.own_mock import OwnMock
 from mock_server.cli.release import RELEASE
 
@@ -56,20 +58,19 @@ class Unable(click.ClickException):
         return printable(self.message)
 
 
-def per_second(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+# The types of options: functions that take a text of the command line, and raise click.BadParameter if it is invalid.
+
+
+def per_second(value: str) -> float:
     """Parse a rate such as 20/s or 300/m; return requests per second."""
-    if value is None:
-        return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(?:/(s|m))?", value)
     if match is None or float(match[1]) == 0:
         raise click.BadParameter(f"{value!r} is not a rate such as 20/s or 300/m")
     return float(match[1]) / (60 if match[2] == "m" else 1)
 
 
-def seconds(_context: click.Context, _parameter: click.Parameter, value: str | None) -> float | None:
+def _seconds(value: str) -> float:
     """Parse a time such as 0.5, 60s, 5m or 1h; return seconds."""
-    if value is None:
-        return None
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)?", value)
     time = float(match[1]) * {"m": 60, "h": 3600}.get(match[2], 1) if match else 0.0
     if not 0.001 <= time <= _LONGEST:
@@ -87,19 +88,18 @@ def certificates(_context: click.Context, _parameter: click.Parameter, file: Pat
     return file
 
 
-def run_id(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+def run_id(value: str) -> str:
     """Check the format of a run's name. A hyphen could make it a prefix of another run's."""
-    if value is not None and not re.fullmatch(r"[a-z0-9]{1,40}", value):
+    if not re.fullmatch(r"[a-z0-9]{1,40}", value):
         raise click.BadParameter(f"{value!r} is not 1 to 40 lower-case letters and digits")
     return value
 
 
-def checks(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
-    """Check that checks with these names exist."""
-    for value in values:
-        if problem := unknown_check(value):
-            raise click.BadParameter(problem)
-    return values
+def _check_name(value: str) -> str:
+    """Check that a check with this name exists."""
+    if problem := unknown_check(value):
+        raise click.BadParameter(problem)
+    return value
 
 
 def unknown_check(name: str) -> str:
@@ -122,9 +122,7 @@ def complete_check(_context: click.Context, _parameter: click.Parameter, begun: 
     return [name for name in all_checks() if name.startswith(begun)]
 
 
-def _examples(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
+def _examples(value: str) -> str:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("redis", "rediss") and bool(parts.hostname)
@@ -135,34 +133,26 @@ def _examples(_context: click.Context, _parameter: click.Parameter, value: str |
     return value
 
 
-def _header(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Any, ...]:
-    """Parse headers such as `X-Route: blue`; errors leave the value out, as it may be a secret."""
-    headers = []
-    for value in values:
-        name, colon, text = value.partition(":")
-        text = text.strip()
-        is_value = text != "" and text.isascii() and text.isprintable()
-        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
-            raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
-        if name.lower() == "authorization":
-            raise click.BadParameter("pass credentials with --token-file or --basic-file")
-        if name.lower() in _OWN_HEADERS:
-            raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
-        headers.append((name, text))
-    return tuple(headers)
+def _header(value: str) -> tuple[str, str]:
+    """Parse a header such as `X-Route: blue`; errors leave the value out, as it may be a secret."""
+    name, colon, text = value.partition(":")
+    text = text.strip()
+    is_value = text != "" and text.isascii() and text.isprintable()
+    if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not is_value:
+        raise click.BadParameter(f"{name!r} is not a header with a value, such as 'X-Route: blue'")
+    if name.lower() == "authorization":
+        raise click.BadParameter("pass credentials with --token-file or --basic-file")
+    if name.lower() in _OWN_HEADERS:
+        raise click.BadParameter(f"{name}: depends on the request, so the command sends it itself")
+    return name, text
 
 
-def _shipped_difference(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[str, ...]:
-    """Check that the checks in `values` have shipped known differences."""
-    from contract_tests.runner import known
-
-    names = ["all", *(each.check for each in known.read([known.SHIPPED]))]
-    for value in values:
-        if value not in names:
-            raise click.BadParameter(f"{value!r} is not one of {', '.join(names)}{_close(value, names)}")
-    return values
+def _shipped_difference(value: str) -> str:
+    """Check that this check has a shipped known difference."""
+    names = ["all", *(each.check for each in read_differences([SHIPPED]))]
+    if value not in names:
+        raise click.BadParameter(f"{value!r} is not one of {', '.join(names)}{_close(value, names)}")
+    return value
 
 
 def _close(value: str, names: Iterable[str]) -> str:
@@ -178,25 +168,17 @@ def _config(context: click.Context, _parameter: click.Parameter, file: Path | No
         content = tomllib.loads(file.read_text("utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise click.BadParameter(f"{file}: {error}") from None
-    known = {_key(name): each for each in context.command.params for name in _names(each) if name != "config"}
+    parameters = [each for each in context.command.params if each.name != "config"]
+    known = {
+        name.removeprefix("--").replace("_", "-"): each for each in parameters for name in (*each.opts, str(each.name))
+    }
     context.default_map = {}
     for key, value in content.items():
         parameter = known.get(key.replace("_", "-"))
         if parameter is None:
             raise click.BadParameter(f"{file}: unknown key {key!r}{_close(key.replace('_', '-'), known)}")
-        assert parameter.name is not None
-        context.default_map[parameter.name] = _from_file(file, key, value, parameter)
+        context.default_map[str(parameter.name)] = _from_file(file, key, value, parameter)
     return file
-
-
-def _names(parameter: click.Parameter) -> list[str]:
-    """Return the names of a parameter: its options without dashes, and its Python name."""
-    options = [each.removeprefix("--") for each in parameter.opts] if isinstance(parameter, click.Option) else []
-    return [*options, str(parameter.name)]
-
-
-def _key(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> Any:
@@ -205,12 +187,10 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
         if value not in PROFILES:
             raise click.BadParameter(f"{file}: {key}: {value!r} is not one of {', '.join(PROFILES)}")
         return value
-    switch = isinstance(parameter, click.Option) and parameter.is_flag
+    switch = parameter if isinstance(parameter, click.Option) and parameter.is_flag else None
     if switch and isinstance(value, bool):
-        chosen = parameter.flag_value if isinstance(parameter, click.Option) else None
-        if not isinstance(chosen, str):
-            return value
-        return chosen if value else None
+        is_named = isinstance(switch.flag_value, str)  # --quick is a value of `profile`
+        return (switch.flag_value if value else None) if is_named else value
     if isinstance(value, list) != parameter.multiple or isinstance(value, (bool, dict)) or switch:
         kind = "a list" if parameter.multiple else "true or false" if switch else "a text or a number"
         raise click.BadParameter(f"{file}: {key}: {value!r} is not {kind}")
@@ -222,7 +202,7 @@ def _from_file(file: Path, key: str, value: Any, parameter: click.Parameter) -> 
 
 def time_option(name: str, help: str, default: str | None = None, **more: Any) -> Callable[[Any], Any]:
     """Return an option that is a time, such as 30s."""
-    return click.option(name, default=default, callback=seconds, metavar="TIME", help=help, **more)
+    return click.option(name, default=default, type=_seconds, metavar="TIME", help=help, **more)
 
 
 def check_option(name: str, help: str) -> Callable[[Any], Any]:
@@ -231,7 +211,7 @@ def check_option(name: str, help: str) -> Callable[[Any], Any]:
         name,
         multiple=True,
         metavar="CHECK",
-        callback=checks,
+        type=_check_name,
         shell_complete=complete_check,
         help=f"{help}; can be repeated.",
     )
@@ -245,11 +225,21 @@ def version_option(default: str) -> Callable[[Any], Any]:
 
 
 def _token_option(role: str, what: str) -> Callable[[Any], Any]:
-    variable = f"CENTRAL_{role.upper().replace('-', '_')}_TOKEN"
-    return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {variable}].")
+    return click.option(f"--{role}-token-file", type=FILE, help=f"File with {what} [env: {TOKENS[role]}].")
 
 
-_ACCESS = (
+def _group(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a decorator that adds options, or groups of them, to a command."""
+
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+access_options = _group(
     click.option("--token-file", type=FILE, help="File with a bearer token [env: CENTRAL_TOKEN]."),
     click.option("--basic-file", type=FILE, help="File with USER:PASSWORD [env: CENTRAL_BASIC]."),
     click.option("--ca-file", type=FILE, callback=certificates, help="Certificate authorities to trust (PEM)."),
@@ -258,6 +248,9 @@ _ACCESS = (
     click.option("--client-key", type=FILE, help="Private key of --client-cert, unless that file contains it."),
     time_option("--timeout", "Time limit for each answer, such as 30s.", "30s", show_default=True),
 )
+"""Options for reading from a server."""
+ACCESS = ("token_file", "basic_file", "ca_file", "insecure", "client_cert", "client_key", "timeout")
+"""Names of the values of `access_options`."""
 
 state_option = click.option(
     "--state-dir",
@@ -268,25 +261,27 @@ state_option = click.option(
 )
 """Option for the folder of ledgers."""
 
-_TARGET = (
-    *_ACCESS,
+target_options = _group(
+    access_options,
     click.option(
         "--header",
         "headers",
         multiple=True,
         metavar="NAME:VALUE",
-        callback=_header,
+        type=_header,
         help="Header to send with every request; can be repeated.",
     ),
     click.option("--allow-writes", is_flag=True, help="Allow writes to a target that is not on loopback."),
     state_option,
 )
+"""Options for reaching a target that may be written to."""
 
-_CREDENTIALS = (
+credential_options = _group(
     _token_option("read-only", "a read-only token"),
     _token_option("no-access", "a token without access to integrations"),
     _token_option("no-role", "a token without a role"),
 )
+"""Options for credentials with fewer permissions."""
 
 _CONFIG_FILE = click.option(
     "--config",
@@ -297,7 +292,7 @@ _CONFIG_FILE = click.option(
     help="TOML file with options, such as `quick = true`; the command line takes precedence.",
 )
 _SKIP = check_option("--skip", "Skip this check")
-_KNOWN = (
+_KNOWN = _group(
     click.option(
         "--known", type=FILE, multiple=True, help="TOML file with known differences of your own; can be repeated."
     ),
@@ -305,34 +300,39 @@ _KNOWN = (
         "--no-known",
         multiple=True,
         metavar="CHECK",
-        callback=_shipped_difference,
+        type=_shipped_difference,
         help="Treat a shipped known difference as a failure (`all`: every one); can be repeated.",
     ),
 )
 
-_DATA_REPORTS = (
+data_report_options = _group(
     click.option("--report-json", type=NEW_FILE, help="Write a JSON report."),
     click.option("--report-junit", type=NEW_FILE, help="Write a JUnit XML report."),
     click.option("--report-markdown", type=NEW_FILE, help="Write a Markdown summary."),
 )
-_REPORTS = (*_DATA_REPORTS, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page."))
+"""Options for report files, except for the HTML page."""
+report_options = _group(
+    data_report_options, click.option("--report-html", type=NEW_FILE, help="Write one self-contained HTML page.")
+)
+"""Options for report files."""
 
-_TRAFFIC = (
+traffic_options = _group(
     _CONFIG_FILE,
     version_option("from the traffic, or the newest"),
     _SKIP,
-    *_KNOWN,
+    _KNOWN,
     click.option(
         "--others-write",
         is_flag=True,
         help="Clients outside this traffic write to this Central, so do not judge rules that depend on stored state.",
     ),
     click.option("--client-fails", is_flag=True, help="Also fail if a request violates the contract."),
-    *_REPORTS,
+    report_options,
 )
+"""Options that control how traffic is judged."""
 
-_RUN = (
-    *_CREDENTIALS,
+run_options = _group(
+    credential_options,
     _CONFIG_FILE,
     click.option("--quick", "profile", flag_value="quick", help="Check every rule once, with a short lifecycle."),
     click.option("--deep", "profile", flag_value="deep", help="Try many more inputs, within the budget."),
@@ -351,7 +351,7 @@ _RUN = (
         help="Minimum share of the rules to cover; otherwise the run is incomplete.",
     ),
     click.option("--fail-fast", is_flag=True, help="Stop at the first failure that is not a known difference."),
-    click.option("--rate", callback=per_second, metavar="N/s", help="Maximum requests per second."),
+    click.option("--rate", type=per_second, metavar="N/s", help="Maximum requests per second."),
     time_option(
         "--time-budget", "Time for the checks, such as 20s or 5m  [default: 60s; no limit with --quick or --deep]"
     ),
@@ -374,40 +374,12 @@ _RUN = (
         "--examples",
         envvar="CENTRAL_EXAMPLES",
         metavar="redis://…",
-        callback=_examples,
+        type=_examples,
         help="Redis that shares failing inputs between runs [env: CENTRAL_EXAMPLES].",
     ),
-    *_KNOWN,
+    _KNOWN,
 )
-
-
-def _adder(options: Sequence[Callable[[Any], Any]]) -> Callable[[Any], Any]:
-    """Return a decorator that adds options to a command."""
-
-    def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
-        return command
-
-    return add
-
-
-access_options = _adder(_ACCESS)
-"""Options for reading from a server."""
-ACCESS = ("token_file", "basic_file", "ca_file", "insecure", "client_cert", "client_key", "timeout")
-"""Names of the values of `access_options`."""
-target_options = _adder(_TARGET)
-"""Options for reaching a target that may be written to."""
-credential_options = _adder(_CREDENTIALS)
-"""Options for credentials with fewer permissions."""
-run_options = _adder(_RUN)
 """Options that control a run."""
-data_report_options = _adder(_DATA_REPORTS)
-"""Options for report files, except for the HTML page."""
-report_options = _adder(_REPORTS)
-"""Options for report files."""
-traffic_options = _adder(_TRAFFIC)
-"""Options that control how traffic is judged."""
 
 
 def parsed(url: str, words: Sequence[str], mock: OwnMock | None = None) -> Options:
@@ -442,7 +414,6 @@ def options_of(url: str, mock: OwnMock | None = None, **chosen: Any) -> Options:
     if chosen.get("seed") is None:
         chosen["seed"] = random.randrange(10**6)
     profile = chosen.pop("profile", None) or "default"
-    assert profile in PROFILES
     if chosen.get("time_budget") is None and profile == "default":
         chosen["time_budget"] = DEFAULT_BUDGET
     _check_selection(profile, chosen.get("only", ()), chosen.get("skip", ()))
@@ -460,7 +431,7 @@ def _target_words(chosen: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _option(key: str) -> str:
-    return f"--{_key(key)}"
+    return f"--{key.replace('_', '-')}"
 
 
 def _check_client_certificate(certificate: Path | None, key: Path | None) -> None:

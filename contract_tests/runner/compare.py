@@ -20,9 +20,10 @@ from contract_tests.engine.guard import PROOF
 from contract_tests.engine.options import NAME_PREFIX, Options
 from contract_tests.engine.ownership import new_run_id
 from contract_tests.engine.text import changed, diff
-from contract_tests.oracle.observers import integrations_of, operation_of
+from contract_tests.oracle.observers import integrations_of
 from contract_tests.runner.history import created_id
-from contract_tests.runner.run import Progress, Run
+from contract_tests.runner.run import Run
+from contract_tests.runner.symptoms import place_of
 
 _NOT_REPEATABLE = ("concurrency", "latency")
 """Groups of checks whose requests depend on timing."""
@@ -42,11 +43,6 @@ class Difference:
     lines: list[str]
     also: int = 0
 
-    @property
-    def request(self) -> str:
-        """Method and path of the request that was sent to both servers."""
-        return f"{self.one.method} {self.one.path}"
-
 
 @dataclass(slots=True)
 class Comparison:
@@ -59,7 +55,7 @@ class Comparison:
     """Number of requests by check that were sent to one server only, because an earlier answer differed."""
 
 
-def compare(one: Options, two: Options, progress: Progress = lambda *_: None) -> Comparison:
+def compare(one: Options, two: Options) -> Comparison:
     """Run the checks against two targets and compare the answers; those of the first are the expected ones.
 
     Raises:
@@ -72,7 +68,7 @@ def compare(one: Options, two: Options, progress: Progress = lambda *_: None) ->
     run_id = new_run_id()
     reports, show_list = [], False
     for options in chosen:
-        run = Run(options, progress, run_id)
+        run = Run(options, run_id=run_id)
         run.skips_dependents = False  # failures of checks are ignored
         reports.append(run())
         show_list = show_list or run.shows_list
@@ -140,8 +136,7 @@ def _add(comparison: Comparison, new: Difference) -> None:
 
 
 def _kind(difference: Difference) -> tuple[Any, ...]:
-    operation = operation_of(difference.one)
-    return operation.id if operation else difference.one.method, changed(difference.lines)
+    return place_of(difference.one), changed(difference.lines)
 
 
 class _Normaliser:

@@ -19,10 +19,15 @@ import click
 from contract_tests.engine.options import Credentials
 
 PREFIX = "CENTRAL_"
-VARIABLES = tuple(
-    PREFIX + name
-    for name in ("TOKEN", "TOKEN_B", "BASIC", "READ_ONLY_TOKEN", "NO_ACCESS_TOKEN", "NO_ROLE_TOKEN", "EXAMPLES")
-)
+TOKENS = {
+    "admin": "CENTRAL_TOKEN",
+    "read-only": "CENTRAL_READ_ONLY_TOKEN",
+    "no-access": "CENTRAL_NO_ACCESS_TOKEN",
+    "no-role": "CENTRAL_NO_ROLE_TOKEN",
+}
+"""Variables with the tokens, by role."""
+BASIC = "CENTRAL_BASIC"
+VARIABLES = (*TOKENS.values(), BASIC, "CENTRAL_TOKEN_B", "CENTRAL_EXAMPLES")
 CREDENTIAL_FILES = ("token_file", "basic_file", "read_only_token_file", "no_access_token_file", "no_role_token_file")
 """Names of the options for credential files."""
 _CLOSE = 0.9
@@ -46,12 +51,12 @@ def take_credentials(chosen: dict[str, Any]) -> Credentials:
     token_file, basic_file = chosen.pop("token_file"), chosen.pop("basic_file")
     if token_file and basic_file:
         raise click.UsageError("--token-file and --basic-file: use only one of them")
-    admin = None if basic_file else bearer(token_file, "CENTRAL_TOKEN")
+    admin = None if basic_file else bearer(token_file, TOKENS["admin"])
     return Credentials(
         admin=admin or _basic(basic_file),
-        read_only=bearer(chosen.pop("read_only_token_file", None), "CENTRAL_READ_ONLY_TOKEN"),
-        no_access=bearer(chosen.pop("no_access_token_file", None), "CENTRAL_NO_ACCESS_TOKEN"),
-        no_role=bearer(chosen.pop("no_role_token_file", None), "CENTRAL_NO_ROLE_TOKEN"),
+        read_only=bearer(chosen.pop("read_only_token_file", None), TOKENS["read-only"]),
+        no_access=bearer(chosen.pop("no_access_token_file", None), TOKENS["no-access"]),
+        no_role=bearer(chosen.pop("no_role_token_file", None), TOKENS["no-role"]),
     )
 
 
@@ -80,7 +85,7 @@ def bearer(path: Path | None, variable: str) -> str | None:
 
 
 def _basic(path: Path | None) -> str | None:
-    pair = _secret(path, "CENTRAL_BASIC")
+    pair = _secret(path, BASIC)
     if pair and not (":" in pair and pair.isprintable()):
-        raise click.UsageError(f"{path or 'CENTRAL_BASIC'} does not hold one line USER:PASSWORD")
+        raise click.UsageError(f"{path or BASIC} does not hold one line USER:PASSWORD")
     return f"Basic {base64.b64encode(pair.encode()).decode()}" if pair else None

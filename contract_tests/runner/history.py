@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from contract_tests.engine.exchange import COLLECTION, Exchange
@@ -74,22 +74,17 @@ class Log:
 
     def _lives(self, id: str, until: int) -> bool:
         """Return whether an integration still existed at request `until`, or that request mentions its id."""
-        deleted = (each.number for each in self._exchanges if each.status == 200 and _is_delete(each, id))
+        deleted = (each.number for each in self._successful_writes(id) if each.method == "DELETE")
         return next(deleted, until + 1) >= until or id in _sent(self._exchanges[until - 1])
 
     def _writes_before(self, id: str, until: int) -> list[Exchange]:
         """Return the create of an integration and its successful writes before request `until`."""
-        route = f"{COLLECTION}/{id}"
-        writes = (
-            each
-            for each in self._exchanges
-            if each.number < until and each.method in _WRITES and each.path.partition("?")[0] == route
-        )
-        return [self._created[id], *(each for each in writes if each.status == 200)]
+        return [self._created[id], *(each for each in self._successful_writes(id) if each.number < until)]
 
-
-def _is_delete(exchange: Exchange, id: str) -> bool:
-    return exchange.method == "DELETE" and exchange.path.partition("?")[0] == f"{COLLECTION}/{id}"
+    def _successful_writes(self, id: str) -> Iterator[Exchange]:
+        for each in self._exchanges:
+            if each.status == 200 and each.method in _WRITES and each.path.partition("?")[0] == f"{COLLECTION}/{id}":
+                yield each
 
 
 def _sent(exchange: Exchange) -> str:

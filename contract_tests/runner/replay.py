@@ -16,7 +16,7 @@ from typing import Any
 
 from contract_tests.checks.registry import all_checks
 from contract_tests.engine.exchange import Exchange
-from contract_tests.engine.failures import BudgetSpent, Failure, HarnessError
+from contract_tests.engine.failures import BudgetSpent, HarnessError
 from contract_tests.engine.options import PROFILES, Options, is_loopback
 from contract_tests.engine.text import without_values
 from contract_tests.runner.report import FAILED, KNOWN, PASSED, Report, Result
@@ -49,21 +49,17 @@ class Recorded:
     seed: int
     profile: str
     options: Mapping[str, Any]
+    own_mock: Mapping[str, Any] | None
+    """Settings of the mock that the run started itself."""
     unsteady: bool
     """The failure is intermittent or depends on timing, so every failure of the check counts as the same."""
     checks: tuple[str, ...]
     """The checks of the run, in their order."""
     exchanges: tuple[Exchange, ...]
 
-    @property
-    def own_mock(self) -> Mapping[str, Any] | None:
-        """Settings of the mock that the run started itself, or None."""
-        settings: Mapping[str, Any] | None = self.options.get("own_mock")
-        return settings
-
     def applied(self, options: Options) -> Options:
         """Return `options` changed so that they generate the same requests."""
-        kept = {key: self.options[key] for key in _REQUEST_OPTIONS}
+        kept = dict(self.options)
         if options.base != self.target and not is_loopback(options.base):
             kept |= dict.fromkeys(_PERMISSIONS, False)  # they were given for another target
         return replace(options, central_version=self.version, seed=self.seed, profile=self.profile, **kept)
@@ -107,6 +103,7 @@ def read(report: Path, name: str) -> Recorded:
             known = ", ".join(failures) or "none"
             raise HarnessError(f"{report} has no failure {name!r}; it has: {known}")
         result, failure = failures[name]
+        options, own_mock = value["options"], value["options"]["own_mock"]
         return _usable(
             Recorded(
                 check=failure["check"],
@@ -116,7 +113,8 @@ def read(report: Path, name: str) -> Recorded:
                 version=value["centralVersion"],
                 seed=value["seed"],
                 profile=result["profile"] or value["profile"],
-                options=_options_in(value["options"]),
+                options={key: options[key] for key in _REQUEST_OPTIONS},
+                own_mock=None if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK},
                 unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
                 checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
                 exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
@@ -137,7 +135,7 @@ def _usable(recorded: Recorded) -> Recorded:
         ValueError: the run cannot be repeated.
     """
     texts = {"target": recorded.target, "run": recorded.run, "centralVersion": recorded.version}
-    values = {**texts, "seed": recorded.seed, **{key: recorded.options[key] for key in _REQUEST_OPTIONS}}
+    values = {**texts, "seed": recorded.seed, **recorded.options}
     defaults = asdict(Options("")) | dict.fromkeys(texts, "")
     for key, value in values.items():
         if not isinstance(value, (int, float) if isinstance(defaults[key], float) else type(defaults[key])):
@@ -170,12 +168,6 @@ def _body(name: str, content: bytes) -> Mapping[str, str]:
         return {name: content.decode()}
     except UnicodeDecodeError:
         return {f"{name}Base64": base64.b64encode(content).decode()}
-
-
-def _options_in(value: Mapping[str, Any]) -> dict[str, Any]:
-    own_mock = value["own_mock"]
-    settings = own_mock if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK}
-    return {**{key: value[key] for key in _REQUEST_OPTIONS}, "own_mock": settings}
 
 
 def _exchange(value: Mapping[str, Any]) -> Exchange:
@@ -232,7 +224,7 @@ def _selections(recorded: Recorded) -> Iterator[tuple[str, ...]]:
     sender = recorded.exchanges[-1].check if recorded.exchanges else ""
     failing = [each for each in (recorded.check, sender) if each in known]
     if failing:
-        needs = [need for each in failing for need in known[each].needs if need in known]
+        needs = [need for each in failing for need in known[each].needs]
         yield tuple(dict.fromkeys((*needs, *failing)))
         last = max((order.index(each) for each in failing if each in order), default=len(order))
         yield tuple(dict.fromkeys((*order[:last], *failing)))
@@ -247,14 +239,10 @@ def _outcome_of(recorded: Recorded, report: Report) -> Outcome:
     if result.outcome in (FAILED, KNOWN):
         if recorded.unsteady or any(_expectation(each.what) == _expectation(recorded.what) for each in result.failures):
             return Outcome(SHOWS, result=result)
-        return Outcome(UNKNOWN, f"{recorded.check} now fails differently: {_first(result.failures)}", result)
+        return Outcome(UNKNOWN, f"{recorded.check} now fails differently: {result.failures[0].what}", result)
     if result.outcome == PASSED:
         return Outcome(GONE)
     return Outcome(UNKNOWN, f"{recorded.check} was skipped: {result.reason}")
-
-
-def _first(failures: list[Failure]) -> str:
-    return failures[0].what if failures else "no failure is reported"
 
 
 _VARYING = re.compile(

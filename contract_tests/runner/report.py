@@ -38,7 +38,7 @@ INTERRUPTED = {"SIGINT": 130, "SIGTERM": 143}
 """Exit statuses of a run that a signal ended."""
 
 TRAFFIC = "traffic"
-"""In place of the profile, for a report on recorded or live traffic."""
+"""The profile of a report on recorded or live traffic."""
 
 GIVEN, REPORTED, ASSUMED = "given", "reported by the target", "assumed"
 """Origins of the release that a run checks against."""
@@ -89,13 +89,12 @@ class Result:
 class Report:
     """The results of a run and the verdict on them."""
 
+    options: Options
     target: str
     version: str
     version_from: str
     """GIVEN, REPORTED or ASSUMED."""
-    profile: str
     started: dt.datetime
-    seed: int = 0
     run: str = ""
     seconds: float = 0.0
     requests: int = 0
@@ -106,10 +105,6 @@ class Report:
     covered: Mapping[tuple[str, str, int], int] = field(default_factory=dict)
     """Number of answers by operation, sent type and status."""
     exchanges: list[Exchange] = field(default_factory=list)
-    only: tuple[str, ...] = ()
-    """The checks that --only names."""
-    require_rules: float = 0.0
-    """Percentage of the rules that a run must cover."""
     notes: list[str] = field(default_factory=list)
     """Remarks for the user, in sentences."""
     interrupted: str = ""
@@ -164,18 +159,6 @@ class Report:
         """The number of checks that ran."""
         return sum(result.outcome in JUDGED and not result.failed_by_skip for result in self.results)
 
-    @property
-    def coverage(self) -> str:
-        """How many checks ran and how many rules they covered, in words."""
-        rules, covered = len(self.rules), len(self.rules) - len(self.not_covered)
-        return f"{self.checks_run} of {len(self.results)} checks ran, covering {covered} of {rules} rules"
-
-    @property
-    def release(self) -> str:
-        """The release that the run checked against, and its origin."""
-        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
-        return f"Central {self.version}, {self.version_from}{advice}"
-
     # -- the verdict ------------------------------------------------------------------------------
 
     @property
@@ -190,7 +173,7 @@ class Report:
             yield "no check ran"
         skipped = [each for each in self.results if each.outcome == SKIPPED]
         for result in skipped:
-            if result.check in self.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
+            if result.check in self.options.only and result.skip not in (CUT_OFF, BLOCKED, WAITING):
                 yield f"{result.check} was selected by --only but skipped: {result.reason}"
         # A failed check already explains the checks that wait for it.
         for kind in (CUT_OFF, BLOCKED, *(() if self.count(FAILED) else (WAITING,))):
@@ -202,8 +185,8 @@ class Report:
             yield f"{_checks(sum(each.cut == cut for each in short))} run only in their quick form: {cut}"
         rules = len(self.rules)
         share = 100 * (rules - len(self.not_covered)) / rules
-        if share < self.require_rules:
-            yield f"{share:.1f} % of the rules were covered; --require-rules demands {self.require_rules:g} %"
+        if share < (required := self.options.require_rules):
+            yield f"{share:.1f} % of the rules were covered; --require-rules demands {required:g} %"
         if self.left_behind:
             yield f"{len(self.left_behind)} of the integrations that the run created could not be deleted"
 
@@ -232,7 +215,9 @@ class Report:
             INCOMPLETE: "is incomplete",
             UNABLE: "could not be completed because the harness failed",
         }[self.verdict]
-        return f"The check of {self.target} {ended}: {self.coverage}."
+        checks = f"{self.checks_run} of {len(self.results)} checks ran"
+        covered = f"covering {len(self.rules) - len(self.not_covered)} of {len(self.rules)} rules"
+        return f"The check of {self.target} {ended}: {checks}, {covered}."
 
     @property
     def verdict_lines(self) -> Sequence[str]:
@@ -241,9 +226,11 @@ class Report:
             return (self.headline,)
         counts = ", ".join(f"{self.count(outcome)} {outcome}" for outcome in OUTCOMES if self.count(outcome))
         why = [f"Incomplete: {each}." for each in self.incomplete]
-        chosen = "" if self.profile == TRAFFIC else f" profile {self.profile}, seed {self.seed}, run {self.run};"
+        profile, seed = self.options.profile, self.options.seed
+        chosen = "" if profile == TRAFFIC else f" profile {profile}, seed {seed}, run {self.run};"
         requests = "1 request" if self.requests == 1 else f"{self.requests} requests"
-        run = f"{self.release};{chosen} {requests} in {self.seconds:.1f} s."
+        advice = " (set it with --central-version)" if self.version_from == ASSUMED else ""
+        run = f"Central {self.version}, {self.version_from}{advice};{chosen} {requests} in {self.seconds:.1f} s."
         return (self.headline, *why, f"{counts}." if counts else "No check ran.", run)
 
 
@@ -254,11 +241,10 @@ def _checks(count: int) -> str:
 def unable(options: Options, run: str, error: str) -> Report:
     """Return the report of a run that could not begin."""
     return Report(
+        options,
         target=options.base,
         version=options.central_version or contracts.load().releases.newest.line,
         version_from=GIVEN if options.central_version else ASSUMED,
-        profile=options.profile,
-        seed=options.seed,
         run=run,
         started=dt.datetime.now(dt.UTC),
         error=error,

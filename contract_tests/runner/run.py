@@ -115,12 +115,6 @@ class Run:
             HarnessError: the target is unreachable or refuses the credentials.
             KeyboardInterrupt: interrupted before the first check or during the clean-up.
         """
-        try:
-            return self._run()
-        except Busy as error:
-            raise HarnessError(str(error)) from None
-
-    def _run(self) -> Report:
         started = dt.datetime.now(dt.UTC)
         self._clean_leftovers()
         left: list[str] = []
@@ -146,6 +140,8 @@ class Run:
             results += self._observed()
             self._report_foreign_ids(results)
             results.append(bystanders.compare(before, self._snapshot("clean-up"), self.transport.ownership))
+        except Busy as error:
+            raise HarnessError(str(error)) from None
         finally:
             self.ledger.close(keep=bool(left) or not cleaned)
         return self._report(results, left, started, version, version_from)
@@ -161,11 +157,10 @@ class Run:
         for failure in (failure for result in results for failure in result.failures):
             failure.exchanges = log.complete(failure)
         return Report(
+            self.options,
             target=self.transport.base,
             version=version,
             version_from=version_from,
-            profile=self.options.profile,
-            seed=self.options.seed,
             run=self.id,
             started=started,
             seconds=self.transport.pace.elapsed,
@@ -175,8 +170,6 @@ class Run:
             left_behind=left,
             covered=self.observers.covered,
             exchanges=self.transport.exchanges,
-            only=self.options.only,
-            require_rules=self.options.require_rules,
             interrupted=self.interrupted,
             notes=[*self.notes, *self._remarks()],
         )
@@ -227,7 +220,7 @@ class Run:
                 return None
             raise
         if reply.status in _REFUSED and when == "set-up":
-            what = credentials_refused(given=self.options.credentials.admin is not None)
+            what = credentials_refused(self.options.credentials)
             raise HarnessError(f"{self.transport.base} {what}: {one_line(reply.message) or reply.status}")
         items = reply.integrations
         return None if items is None else {str(item.get("id")): item for item in items}

@@ -81,6 +81,12 @@ def _group_by(symptom_of: Callable[[Failure], Hashable | None], failures: Sequen
                     each.like = first.check if each.check != first.check else ""
 
 
+def place_of(exchange: Exchange) -> str:
+    """Return the operation of a request, or its method if it is none of the contract."""
+    operation = operation_of(exchange)
+    return operation.id if operation else exchange.method
+
+
 def symptom(failure: Failure) -> Hashable | None:
     """Return a key for what is wrong with the last answer of a failure, or None if it has no answer.
 
@@ -88,19 +94,18 @@ def symptom(failure: Failure) -> Hashable | None:
     """
     if not failure.exchanges:
         return None
-    operation = operation_of(failure.exchanges[-1])
-    where = operation.id if operation is not None else failure.exchanges[-1].method
+    where = place_of(failure.exchanges[-1])
     expected, got = failure.expected, failure.got
     if isinstance(expected, Mapping) and isinstance(got, Mapping) and "status" in expected and "status" in got:
         answer = failure.exchanges[-1].answer
-        if answer.status >= 400 and answer.message and not _is_of_central(answer.message):
+        if answer.status >= 400 and answer.message and not _texts_of_central().search(answer.message):
             return STRANGE, without_values(answer.message)
-        for part in ("status", "code"):
-            if part == "code" and expected.get("code") and got.get("code") is None:
-                return "an error without a code"
-            if expected.get(part) != got.get(part):
-                where = where if part == "status" else str(got["status"])
-                return where, part, str(expected.get(part)), str(got.get(part))
+        if expected["status"] != got["status"]:
+            return where, "status", str(expected["status"]), str(got["status"])
+        if expected.get("code") and got.get("code") is None:
+            return "an error without a code"
+        if expected.get("code") != got.get("code"):
+            return str(got["status"]), "code", str(expected.get("code")), str(got.get("code"))
         return where, "message", without_values(str(got.get("message")))
     return where, changed(diff(expected, got))
 
@@ -123,13 +128,9 @@ def _pattern(message: str) -> str:
     return re.sub("'[^']*'", "…", without_values(message))
 
 
-def _is_of_central(message: str) -> bool:
-    """Return whether a message contains the text of a rule of any release."""
-    return _texts().search(message) is not None
-
-
 @cache
-def _texts() -> re.Pattern[str]:
+def _texts_of_central() -> re.Pattern[str]:
+    """Return a pattern that finds the text of a rule of any release in a message."""
     rules = [rule for each in contracts.load().every_release for rule in each.rules.values()]
     pieces = [re.split(r"\{[a-z]+\}", rule.message) for rule in rules]
     long_enough = {".*".join(map(re.escape, each)) for each in pieces if max(map(len, each)) >= _LEAST_TEXT}

@@ -13,7 +13,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
 from contract_tests.runner.known import InForce, KnownDifference
-from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, TRAFFIC, Report, Result
+from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, Report, Result
 from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE
@@ -50,23 +50,27 @@ def rows(judge: Judge) -> list[Row]:
 def report_on(
     judge: Judge,
     options: Options,
+    origin: str,
     differences: Sequence[KnownDifference],
     *,
     version_from: str,
     started: dt.datetime,
     client_fails: bool,
 ) -> Report:
-    """Return the report on judged traffic; with `client_fails`, faults of the client are failures."""
+    """Return the report on judged traffic; with `client_fails`, faults of the client are failures.
+
+    `options` have the file or the URL that was judged, `origin` is the URL of the Central.
+    """
     now = dt.datetime.now(dt.UTC)
     known = InForce(differences, judge.version, now.date())
     results = [each for each in _results(judge, client_fails=client_fails) if each.check not in options.skip]
     for result in results:
         mark_known(result, known)
     return Report(
-        target=options.base,
+        dataclasses.replace(options, url=origin),
+        target=options.url,
         version=judge.version,
         version_from=version_from,
-        profile=TRAFFIC,
         started=started,
         seconds=(now - started).total_seconds(),
         requests=judge.judged,
@@ -87,14 +91,10 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
         failures.setdefault(failure.check, []).append(failure)
     checks = all_checks()
     for id in dict.fromkeys((*OBSERVED, *judge.contract.rules, *(each for each in checks if each in by_rule))):
-        check = checks.get(id)
-        if check is not None:
+        if check := checks.get(id):
             result = Result(id, check.title, check.group, check.source, PASSED)
-        elif id in OBSERVED:
-            result = Result(id, OBSERVED[id], "observed", "", PASSED)
         else:
-            rule = judge.contract.rules[id]
-            result = Result(id, rule.title, "rules", rule.source, PASSED)
+            result = Result(id, OBSERVED[id], "observed", "", PASSED)
         counts = by_rule.get(id, Counter())
         result.requests = counts.total()
         if id in failures:

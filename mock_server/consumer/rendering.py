@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from mock_server.consumer.report import Item, Report, Section
@@ -17,7 +16,10 @@ _MOST_NAMES = 8
 def text(report: Report, *, everything: bool = False) -> str:
     """Return the report for a terminal; `everything`: all gaps, each with how to reproduce it."""
     lines = [f"{report.requests} requests; the contract of Central {report.release}.", ""]
-    lines += [f"{section.name:<11}{_share(section):>10}  {_bar(section)}" for section in report.sections]
+    for section in report.sections:
+        share = f"{len(section.met)}/{len(section.items)} {section.percent:.0f}%"
+        bar = ("#" * round(section.percent / 5)).ljust(20, ".")
+        lines.append(f"{section.name:<11}{share:>10}  {bar}")
     lines += ["", *_gaps(report.sections, everything=everything)]
     lines += [f"Warning: {operation}: {text} ({_times(count)})" for operation, text, count in report.warnings]
     lines += [f"Survived: {fault} ({_times(count)})" for fault, count in sorted(report.survived.items())]
@@ -27,14 +29,6 @@ def text(report: Report, *, everything: bool = False) -> str:
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-def _share(section: Section) -> str:
-    return f"{len(section.met)}/{len(section.items)} {section.percent:.0f}%"
-
-
-def _bar(section: Section) -> str:
-    return ("#" * round(section.percent / 5)).ljust(20, ".")
 
 
 def _gaps(sections: Iterable[Section], *, everything: bool) -> Iterator[str]:
@@ -56,9 +50,9 @@ def _words(item: Item, section: Section) -> str:
     return item.title if section.name == "situations" else item.name
 
 
-def document(report: Report) -> dict[str, Any]:
-    """Return the report as JSON data."""
-    return {
+def render_json(report: Report) -> str:
+    """Return the report as JSON text."""
+    document = {
         "centralVersion": report.release,
         "requests": report.requests,
         "sections": [
@@ -74,11 +68,7 @@ def document(report: Report) -> dict[str, Any]:
         "survived": dict(report.survived),
         "problems": list(report.problems),
     }
-
-
-def render_json(report: Report) -> str:
-    """Return the report as JSON text."""
-    return json.dumps(document(report), indent=2) + "\n"
+    return json.dumps(document, indent=2) + "\n"
 
 
 def render_markdown(report: Report) -> str:

@@ -74,17 +74,6 @@ class Report:
         return next(each for each in self.sections if each.name == name)
 
 
-SECTIONS: Mapping[str, str] = {
-    "situations": "saw",
-    "operations": "called",
-    "types": "sent the type",
-    "statuses": "saw",
-    "rules": "triggered the rule",
-    "fields": "set the field",
-    "faults": "met",
-}
-"""The sections, each with the start of the sentence about its gaps: "Your tests never saw …"."""
-
 Seen = Callable[[Kind], bool]
 
 
@@ -170,18 +159,7 @@ _OPTIONS = {
 def report(usage: Usage, contract: Contract) -> Report:
     """Return the report on the release of a contract."""
     kinds = usage.copied()
-    items = (
-        _situations(kinds),
-        _operations(kinds, contract),
-        _types(kinds, contract),
-        _statuses(kinds, contract),
-        _rules(kinds, contract),
-        _fields(kinds, contract),
-        _faults(kinds),
-    )
-    sections = tuple(
-        Section(name, verb, tuple(each)) for (name, verb), each in zip(SECTIONS.items(), items, strict=True)
-    )
+    sections = tuple(Section(name, verb, tuple(items(kinds, contract))) for name, (verb, items) in _SECTIONS.items())
     warnings = sorted((*key, count) for key, count in usage.warnings.items())
     requests = sum(count for kind, count in kinds.items() if kind.operation)
     return Report(str(contract.release), requests, sections, tuple(warnings), dict(usage.survived))
@@ -200,7 +178,7 @@ def _counts(kinds: Mapping[Kind, int], keys: Callable[[Kind], Iterable[object]])
     return found
 
 
-def _situations(kinds: Mapping[Kind, int]) -> Iterator[Item]:
+def _situations(kinds: Mapping[Kind, int], _contract: Contract) -> Iterator[Item]:
     for id, title, seen, how in _SITUATIONS:
         yield Item(id, title, _count(kinds, seen), how)
 
@@ -260,11 +238,23 @@ def _paths(message: Message, prefix: str = "", member: str = "") -> Iterator[tup
             yield prefix + field.name, member
 
 
-def _faults(kinds: Mapping[Kind, int]) -> Iterator[Item]:
+def _faults(kinds: Mapping[Kind, int], _contract: Contract) -> Iterator[Item]:
     counts = _counts(kinds, lambda kind: [kind.fault.partition("=")[0]])
     for name, title in _FAULTS.items():
         text = {"code": "code=503", "delay": "delay=2", OTHER_ANSWER: "html=<p>Hello</p>"}.get(name, f"fault={name}")
         yield Item(name, title, counts[name], f"mock-central serve --fault '{text} every=5'")
+
+
+_SECTIONS = {
+    "situations": ("saw", _situations),
+    "operations": ("called", _operations),
+    "types": ("sent the type", _types),
+    "statuses": ("saw", _statuses),
+    "rules": ("triggered the rule", _rules),
+    "fields": ("set the field", _fields),
+    "faults": ("met", _faults),
+}
+"""The sections: the start of the sentence about the gaps ("Your tests never saw …"), and the function of the items."""
 
 
 def thresholds(texts: Iterable[str]) -> dict[str, float]:
@@ -277,8 +267,8 @@ def thresholds(texts: Iterable[str]) -> dict[str, float]:
     for text in texts:
         name, _, value = text.partition("=")
         number = value.strip().removesuffix("%")
-        if name not in SECTIONS or not number.replace(".", "", 1).isdecimal() or float(number) > 100:
-            raise ValueError(f"{text!r} is not SECTION=PERCENT, such as rules=40%; sections: {', '.join(SECTIONS)}")
+        if name not in _SECTIONS or not number.replace(".", "", 1).isdecimal() or float(number) > 100:
+            raise ValueError(f"{text!r} is not SECTION=PERCENT, such as rules=40%; sections: {', '.join(_SECTIONS)}")
         found[name] = float(number)
     return found
 
