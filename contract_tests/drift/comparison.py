@@ -173,15 +173,19 @@ class _Comparison:
             (place, names.get(name, name) if place == "path" else name): each
             for (place, name), each in theirs.parameters.items()
         }
+        new = [each for key, each in other.items() if key not in ours.parameters]
         for key in dict.fromkeys([*ours.parameters, *other]):
-            self._parameter(ours, ours.parameters.get(key), other.get(key))
+            self._parameter(ours, ours.parameters.get(key), other.get(key), new)
 
-    def _parameter(self, operation: Operation, ours: Parameter | None, theirs: Parameter | None) -> None:
+    def _parameter(
+        self, operation: Operation, ours: Parameter | None, theirs: Parameter | None, new: Sequence[Parameter]
+    ) -> None:
         what = f"the {(ours or theirs).place} parameter `{(ours or theirs).name}`"  # type: ignore[union-attr]
         if ours is None:
             assert theirs is not None
             known = self.contract.document["paths"][operation.path][operation.method].get("parameters", [])
-            patch = self._at(operation, {"parameters": [*known, self._parameter_patch(theirs) | self._mark()]})
+            added = [self._parameter_patch(each) | self._mark() for each in new]
+            patch = self._at(operation, {"parameters": [*known, *added]})  # a patch replaces a list as a whole
             needed = " and required" if theirs.required else ""
             self.add(self.operation, NEW, f"{what} is new{needed}", breaking=theirs.required, patch=patch)
         elif theirs is None:

@@ -655,6 +655,17 @@ def test_command_prints_a_patch(tmp_path: Path) -> None:
     assert field == {"type": "array", "items": {"type": "string"}, "x-since": "5.1"}
 
 
+def test_patch_has_every_new_parameter_of_an_operation(tmp_path: Path) -> None:
+    document = published()
+    parameter_added(*edited(document))
+    required_parameter_added(*edited(document))
+    file = tmp_path / "swagger.yaml"
+    file.write_text(yaml.safe_dump(document))
+    ran = CliRunner().invoke(main, ["drift", str(file), "--as-contract-patch", "--since", "5.1"])
+    parameters = yaml.safe_load(ran.output)["paths"][COLLECTION]["get"]["parameters"]
+    assert [each["name"] for each in parameters][-2:] == ["limit", "X-Tenant"]
+
+
 def test_server_without_a_document_cannot_be_compared() -> None:
     ran = CliRunner().invoke(main, ["drift", "http://127.0.0.1:1"])
     assert ran.exit_code == 2

@@ -641,15 +641,21 @@ def test_exit_status_matches_the_verdict(browsed: Path, tmp_path: Path) -> None:
     log["log"]["entries"][4]["response"]["content"] = {"text": '{"integrations": []}'}
     wrong = tmp_path / "wrong.har"
     wrong.write_text(json.dumps(log))
-    done = audit(wrong)
+    done = audit(wrong, "--report-markdown", tmp_path / "markdown")
     assert done.exit_code == 1
     assert "FAILED read-after-create" in done.output
+    assert "### read-after-create" in (tmp_path / "markdown").read_text()
+    assert "Replay it" not in (tmp_path / "markdown").read_text()  # only `check` can
     assert "(likely: no other writer was seen)" in done.output
     assert audit(wrong, "--others-write").exit_code == 0
     assert audit(wrong, "--skip", "read-after-create").exit_code == 0
     known = tmp_path / "known.toml"
-    known.write_text('[[difference]]\ncheck = "read-after-create"\nreason = "a slow replica"\n')
-    assert audit(wrong, "--known", known).exit_code == 0
+    known.write_text(
+        '[[difference]]\ncheck = "read-after-create"\nreason = "a slow replica"\nlink = "https://bugs.test/7"\n'
+    )
+    accepted = audit(wrong, "--known", known)
+    assert accepted.exit_code == 0
+    assert "KNOWN  read-after-create: a slow replica (https://bugs.test/7)" in accepted.output
     config = tmp_path / "options.toml"
     config.write_text('known = ["known.toml"]\n')
     assert audit(wrong, "--config", config).exit_code == 0

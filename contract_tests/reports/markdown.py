@@ -44,7 +44,8 @@ def _failures(report: Report) -> list[str]:
             lines += ["", markdown(what(failure))]
             lines += ["", *_fenced("diff", differences(failure))]
             lines += ["", *_fenced("sh", sequence(failure.exchanges, report.options))]
-        lines += ["", "Replay it:", "", *_fenced("sh", list(replays(report, result)))]
+        if commands := list(replays(report, result)):
+            lines += ["", "Replay it:", "", *_fenced("sh", commands)]
     others = groups(report)
     if others:
         lines += [

@@ -56,7 +56,10 @@ class InForce:
 
     def reason(self, failure: Failure) -> str | None:
         """Return the reason of the known difference that covers a failure, or None if it is new."""
-        return next((each.reason for each in self.differences if each.covers(failure, self.version, self.today)), None)
+        for each in self.differences:
+            if each.covers(failure, self.version, self.today):
+                return f"{each.reason} ({each.link})" if each.link else each.reason
+        return None
 
 
 def given(paths: Iterable[Path], without: Collection[str] = ()) -> list[KnownDifference]:
