@@ -29,7 +29,7 @@ STATUS_OF_CODE: Mapping[int, int] = {
 """HTTP status for each gRPC code, as grpc-gateway maps them."""
 
 
-@check("list", "base", title="The list is not answered 200 with an array `integrations`", writes=False)
+@check("base", "The list is not answered 200 with an array `integrations`", id="list", writes=False)
 def list_answers(central: Central) -> None:
     reply = central.list()
     central.ok(reply, "GET of the list")
@@ -40,12 +40,7 @@ def list_answers(central: Central) -> None:
     central.true(not twice, "the list contains an integration twice", expected=[], got=twice)
 
 
-@check(
-    "error-shape",
-    "base",
-    title="An error does not have Central's four keys, or its code does not match its status",
-    writes=False,
-)
+@check("base", "An error does not have Central's four keys, or its code does not match its status", writes=False)
 def error_shape(central: Central) -> None:
     for what, reply in (
         ("a GET of an unknown id", central.get(central.unknown_id())),
@@ -76,13 +71,7 @@ def _check_error(central: Central, reply: Reply, what: str) -> None:
         )
 
 
-@check(
-    "get-missing",
-    "base",
-    title="GET of an unknown id is not answered 404 with Central's text",
-    writes=False,
-    needs=("error-shape",),
-)
+@check("base", "GET of an unknown id is not answered 404 with Central's text", needs=("error-shape",), writes=False)
 def get_missing(central: Central) -> None:
     for id in central.some((central.unknown_id(), "not-a-uuid"), 1):
         with central.case():
@@ -92,7 +81,7 @@ def get_missing(central: Central) -> None:
 # -- creating -------------------------------------------------------------------------------------
 
 
-@check("create", "base", title="A create of a valid integration is not answered 200 with an id")
+@check("base", "A create of a valid integration is not answered 200 with an id")
 def create(central: Central) -> None:
     for number, type in enumerate(central.creatable_types):
         with central.case():
@@ -145,9 +134,8 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 
 
 @check(
-    OWN_ID,
     "base",
-    title="A create returns the id of an existing integration, or one that it returned before",
+    "A create returns the id of an existing integration, or one that it returned before",
     source="central/imageintegration/datastore/datastore_impl.go",
     needs=("create",),
 )
@@ -193,7 +181,7 @@ def created_id_of(creation: Exchange) -> str:
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
-@check("read-after-create", "base", title="A create does not store what was sent", needs=("create", "list", OWN_ID))
+@check("base", "A create does not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
     with central.case():
@@ -252,9 +240,8 @@ def _sent_part(value: Any, sent: Any) -> Any:
 
 
 @check(
-    "delete-answer",
     "base",
-    title="DELETE does not delete, deletes more than one, or is not answered {}",
+    "DELETE does not delete, deletes more than one, or is not answered {}",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
@@ -279,9 +266,8 @@ def delete_answer(central: Central) -> None:
 
 
 @check(
-    "list-by-name",
     "base",
-    title="The list by name does not return exactly the integration with that name",
+    "The list by name does not return exactly the integration with that name",
     needs=("create", "read-after-create"),
 )
 def list_by_name(central: Central) -> None:
@@ -314,9 +300,8 @@ def list_by_name(central: Central) -> None:
 
 
 @check(
-    "update",
     "base",
-    title="PUT or PATCH does not store what was sent, or changes another integration",
+    "PUT or PATCH does not store what was sent, or changes another integration",
     source="central/imageintegration/service/service_impl.go",
     needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
@@ -419,9 +404,8 @@ def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
 
 
 @check(
-    "update-replaces",
     "base",
-    title="PUT or PATCH keeps parts of the integration that it replaces",
+    "PUT or PATCH keeps parts of the integration that it replaces",
     needs=("create", "read-after-create", "update"),
 )
 def update_replaces(central: Central) -> None:
@@ -469,9 +453,7 @@ def _field(value: Any, name: str) -> Any:
 # -- testing --------------------------------------------------------------------------------------
 
 
-@check(
-    "test", "base", title="A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing"
-)
+@check("base", "A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing")
 def test(central: Central) -> None:
     ways: list[tuple[str, Callable[[Body], Reply]]] = [
         ("/test", central.test),

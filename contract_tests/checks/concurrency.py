@@ -102,11 +102,10 @@ def check_all_ok(central: Central, replies: Sequence[Reply], what: str) -> None:
 
 
 @check(
-    "same-name-at-once",
     "concurrency",
+    "None, or more than one, of several concurrent creates with the same name succeeds",
     needs=("name-unique", "creates-at-once"),
     alone=True,
-    title="None, or more than one, of several concurrent creates with the same name succeeds",
 )
 def same_name_at_once(central: Central) -> None:
     types = central.creatable_types
@@ -151,13 +150,7 @@ _UNIQUE = "duplicate key value violates unique constraint"
 _DATABASE_ERROR_SHOWN = "The loser of a race for a name gets the database's error text, as on deployed Central."
 
 
-@check(
-    "creates-at-once",
-    "concurrency",
-    needs=("create",),
-    alone=True,
-    title="One of several concurrent creates is lost, or two get the same id",
-)
+@check("concurrency", "One of several concurrent creates is lost, or two get the same id", alone=True)
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
     with Clients(central) as clients:
@@ -177,13 +170,7 @@ def creates_at_once(central: Central) -> None:
                 check_listed(central, made, "the list after concurrent creates")
 
 
-@check(
-    "updates-at-once",
-    "concurrency",
-    needs=("update-read-back",),
-    alone=True,
-    title="Concurrent updates are mixed, lost or refused",
-)
+@check("concurrency", "Concurrent updates are mixed, lost or refused", needs=("update-read-back",), alone=True)
 def updates_at_once(central: Central) -> None:
     """Send three updates of one integration, one of another, and reads; a quick run omits the latter two."""
     with Clients(central) as clients, central.case():
@@ -228,13 +215,7 @@ def _check_is_one_of(central: Central, reply: Reply, states: Sequence[Body], wha
     central.true(got in states, f"{what} shows none of the valid states", expected=list(states), got=got)
 
 
-@check(
-    "deletes-at-once",
-    "concurrency",
-    needs=("delete-answer",),
-    alone=True,
-    title="No concurrent delete succeeds, one fails, or a read shows a partial integration",
-)
+@check("concurrency", "No concurrent delete succeeds, one fails, or a read shows a partial integration", alone=True)
 def deletes_at_once(central: Central) -> None:
     """Check that each delete answers 200 or 404, and at least one 200: Central looks up and deletes without a lock."""
     pause = 0.0
@@ -263,12 +244,11 @@ def deletes_at_once(central: Central) -> None:
 
 
 @check(
-    "lists-during-writes",
     "concurrency",
+    "A list during writes is incomplete, or lacks an integration that is not being changed",
     needs=("list-holds-what-was-created",),
     alone=True,
     profiles=LONGER,
-    title="A list during writes is incomplete, or lacks an integration that is not being changed",
 )
 def lists_during_writes(central: Central) -> None:
     """Read lists while each round creates an integration and deletes the one created two rounds before."""
@@ -316,13 +296,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     return by_id
 
 
-@check(
-    "reads-at-once",
-    "concurrency",
-    needs=("read-after-create",),
-    alone=True,
-    title="One of several concurrent reads gets the answer to another",
-)
+@check("concurrency", "One of several concurrent reads gets the answer to another", alone=True)
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients, central.case():
         kept = list(central.shared.standing)[:1]

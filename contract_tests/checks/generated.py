@@ -22,12 +22,9 @@ _PROFILES = ("default", "deep")
 
 
 @check(
-    "lifecycle-machine",
     "generated",
-    title="After a sequence of requests, the stored integrations differ from the model",
+    "After a sequence of requests, the stored integrations differ from the model",
     needs=(
-        "create",
-        "list",
         "ids-not-reused",
         "categories-sorted",
         "name-unique",
@@ -51,10 +48,9 @@ def lifecycle_machine(central: Central) -> None:
 
 
 @check(
-    "generated-valid",
     "generated",
-    title="A generated valid integration is refused, or not read back as it was sent",
-    needs=("create", "unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
+    "A generated valid integration is refused, or not read back as it was sent",
+    needs=("unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
     profiles=_PROFILES,
 )
 def generated_valid(central: Central) -> None:
@@ -76,13 +72,7 @@ def generated_valid(central: Central) -> None:
     _each(central, drawn, accepted_and_read, examples=30)
 
 
-@check(
-    "generated-refused",
-    "generated",
-    title="A generated integration that breaks one rule is not refused by it",
-    needs=("create",),
-    profiles=_PROFILES,
-)
+@check("generated", "A generated integration that breaks one rule is not refused by it", profiles=_PROFILES)
 def generated_refused(central: Central) -> None:
     from hypothesis import strategies as st
 
@@ -114,10 +104,9 @@ def generated_refused(central: Central) -> None:
 
 
 @check(
-    "generated-invalid",
     "generated",
-    title="A body that breaks the schema makes the server fail, or is stored twice",
-    needs=("create", "list", "name-required", "category-required"),
+    "A body that breaks the schema makes the server fail, or is stored twice",
+    needs=("name-required", "category-required"),
     profiles=_PROFILES,
 )
 def generated_invalid(central: Central) -> None:

@@ -49,13 +49,7 @@ def rounds(central: Central, default: int) -> int:
     return default * 5 if central.options.profile == "deep" else default
 
 
-@check(
-    "creates-repeat",
-    "lifecycle",
-    needs=("read-after-create",),
-    profiles=LONGER,
-    title="A create or a delete sometimes has no effect",
-)
+@check("lifecycle", "A create or a delete sometimes has no effect", profiles=LONGER)
 def creates_repeat(central: Central) -> None:
     """Create and delete repeatedly; in a quick run `many-kept` covers this."""
 
@@ -79,7 +73,7 @@ def creates_repeat(central: Central) -> None:
         repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes has no effect")
+@check("lifecycle", "An update sometimes has no effect", profiles=LONGER)
 def updates_repeat(central: Central) -> None:
     """Update by PUT, by PATCH, and by PATCH without credentials."""
     with central.case():
@@ -100,14 +94,7 @@ def updates_repeat(central: Central) -> None:
         repeated(central, "update, read", rounds(central, 42), once)
 
 
-@check(
-    "reads-steady",
-    "lifecycle",
-    needs=("list",),
-    writes=False,
-    profiles=LONGER,
-    title="A read sometimes fails",
-)
+@check("lifecycle", "A read sometimes fails", writes=False, profiles=LONGER)
 def reads_steady(central: Central) -> None:
     """Read the list and an existing integration."""
     there = central.list().integrations or ()

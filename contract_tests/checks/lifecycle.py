@@ -27,13 +27,7 @@ UNTAGGED_TYPES = [like for like, _ in UNTAGGED]
 # -- lists ----------------------------------------------------------------------------------------
 
 
-@check(
-    "list-holds-what-was-created",
-    "lifecycle",
-    needs=("create",),
-    profiles=LONGER,
-    title="The list does not contain exactly what exists, as GET shows it",
-)
+@check("lifecycle", "The list does not contain exactly what exists, as GET shows it", profiles=LONGER)
 def list_holds_what_was_created(central: Central) -> None:
     with central.case():
         sent = dict(central.created(type) for type in central.creatable_types)
@@ -48,11 +42,10 @@ def list_holds_what_was_created(central: Central) -> None:
 
 
 @check(
-    "list-by-odd-name",
     "lifecycle",
-    needs=("list-by-name", "unicode-kept", "name-unique"),
+    "The list by name misses a name with spaces, special characters or non-ASCII letters, or finds a former name",
     source="central/imageintegration/datastore/datastore_impl.go",
-    title="The list by name misses a name with spaces, special characters or non-ASCII letters, or finds a former name",
+    needs=("unicode-kept", "name-unique"),
 )
 def list_by_odd_name(central: Central) -> None:
     with central.case():
@@ -67,7 +60,7 @@ def list_by_odd_name(central: Central) -> None:
         central.same(filtered(central, f"?name={plus}"), [], "the list by a former name")
 
 
-@check("list-by-cluster", "lifecycle", needs=("create",))
+@check("lifecycle")
 def list_by_cluster(central: Central) -> None:
     with central.case():
         id, sent = central.standing("ibm")
@@ -80,7 +73,7 @@ def list_by_cluster(central: Central) -> None:
         central.same(filtered(central, f"?cluster=&name={sent['name']}"), [id], "the list by an empty cluster")
 
 
-@check("list-order", "lifecycle", title="Two lists with no change between them differ in order", needs=("create",))
+@check("lifecycle", "Two lists with no change between them differ in order")
 def list_order(central: Central) -> None:
     with central.case():
         lists = [filtered(central, "")]
@@ -93,13 +86,7 @@ def list_order(central: Central) -> None:
         central.true(all(order == orders[0] for order in orders), "lists of the same integrations differ in order")
 
 
-@check(
-    "many-kept",
-    "lifecycle",
-    needs=("create",),
-    alone=True,
-    title="One of many integrations is lost, changed, or listed twice",
-)
+@check("lifecycle", "One of many integrations is lost, changed, or listed twice", alone=True)
 def many_kept(central: Central) -> None:
     # More than a page of 20: `create` has already kept some, so a few more are enough.
     number = {"quick": 5 if central.reuses_integrations else 22, "default": 120, "deep": 300}[central.options.profile]
@@ -147,12 +134,7 @@ def _check_all_listed(central: Central, ids: Sequence[str], sent: Mapping[str, B
 # -- updates --------------------------------------------------------------------------------------
 
 
-@check(
-    "update-read-back",
-    "lifecycle",
-    needs=("create",),
-    title="A field that PUT or PATCH writes is not read back, or the id changes",
-)
+@check("lifecycle", "A field that PUT or PATCH writes is not read back, or the id changes")
 def update_read_back(central: Central) -> None:
     """Update all types at once, so that one list shows the effect of each update on every integration."""
     # A quick run updates the kept integrations, and keeps them afterwards.
@@ -289,13 +271,7 @@ def _config_of_turn(central: Central, type: str, message: Message, turn: int) ->
     return config
 
 
-@check(
-    "update-changes-one",
-    "lifecycle",
-    needs=("create",),
-    profiles=LONGER,
-    title="An update also changes another integration",
-)
+@check("lifecycle", "An update also changes another integration", profiles=LONGER)
 def update_changes_one(central: Central) -> None:
     for type in central.some(central.creatable_types, 0, 6):
         with central.case():
@@ -313,12 +289,7 @@ def _neighbours(central: Central, type: str) -> dict[str, Body]:
     return dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
 
 
-@check(
-    "reads-repeat",
-    "lifecycle",
-    needs=("create",),
-    title="A repeated read or update has a different result",
-)
+@check("lifecycle", "A repeated read or update has a different result")
 def reads_repeat(central: Central) -> None:
     with central.case():
         id, sent = central.spare("ecr")
@@ -334,12 +305,7 @@ def reads_repeat(central: Central) -> None:
             check_listed(central, dict([(id, sent), other]), "the list after a repeated update")
 
 
-@check(
-    "other-fields-kept",
-    "lifecycle",
-    needs=("create",),
-    title="A field outside the config is not stored or cleared as sent",
-)
+@check("lifecycle", "A field outside the config is not stored or cleared as sent")
 def other_fields_kept(central: Central) -> None:
     with central.case():
         source = {"clusterId": "c", "namespace": "n", "imagePullSecretName": "s"}
@@ -366,9 +332,7 @@ def other_fields_kept(central: Central) -> None:
 # -- deletes and ids ------------------------------------------------------------------------------
 
 
-@check(
-    "ids-not-reused", "lifecycle", needs=("create", "name-unique"), title="The id of a deleted integration is reused"
-)
+@check("lifecycle", "The id of a deleted integration is reused", needs=("name-unique",))
 def ids_not_reused(central: Central) -> None:
     with central.case():
         # A quick run checks the creates that it has already made; some of them follow deletes.
@@ -395,7 +359,7 @@ def _creations(central: Central) -> list[tuple[str, Exchange]]:
 # -- tests and time -------------------------------------------------------------------------------
 
 
-@check("test-stores-nothing", "lifecycle", needs=("create", "stored-credentials-kept"))
+@check("lifecycle", needs=("stored-credentials-kept",))
 def test_stores_nothing(central: Central) -> None:
     """Check that passing and failing tests of new and stored integrations store nothing, without contacting a registry.
 
@@ -431,12 +395,7 @@ def test_stores_nothing(central: Central) -> None:
             central.ok(central.patch(id, kept), "PATCH that keeps a credential, after a test with that credential,")
 
 
-@check(
-    "unchanged-over-time",
-    "latency",
-    needs=("create", "read-after-create"),
-    title="An integration changes over time without an update",
-)
+@check("latency", "An integration changes over time without an update")
 def unchanged_over_time(central: Central) -> None:
     """Read the integration that `create` stored early in the run."""
     if central.shared.oldest is None:

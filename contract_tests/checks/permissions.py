@@ -116,7 +116,7 @@ def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
 # -- callers without credentials, or without a permission ---------------------------------------------
 
 
-@check("credentials-missing", "permissions", needs=("create",))
+@check("permissions")
 def credentials_missing(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     check_nothing_changed(central, NOBODY, "credentials-missing")
@@ -130,7 +130,7 @@ def credentials_missing(central: Central) -> None:
         central.same(reply.message, central.text("credentials-missing"), "the whole message for an unknown caller")
 
 
-@check("read-permission", "permissions", needs=("list", "credentials-missing"), writes=False)
+@check("permissions", needs=("credentials-missing",), writes=False)
 def read_permission(central: Central) -> None:
     required_credentials(central)
     calls: Sequence[tuple[str, Call]] = reads(central)
@@ -148,12 +148,7 @@ def read_permission(central: Central) -> None:
             check_reads_refused(central, calls, {"role": "no-access"}, none, READING)
 
 
-@check(
-    "identity-before-lookup",
-    "permissions",
-    title="A caller without credentials learns what exists, or what is wrong with a request",
-    needs=ASKED,
-)
+@check("permissions", "A caller without credentials learns what exists, or what is wrong with a request", needs=ASKED)
 def identity_before_lookup(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -185,7 +180,7 @@ def has_no_role(central: Central) -> bool:
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
 
 
-@check("write-permission", "permissions", needs=ORDERED)
+@check("permissions", needs=ORDERED)
 def write_permission(central: Central) -> None:
     required_credentials(central)
     given = central.options.credentials
@@ -204,7 +199,7 @@ def write_permission(central: Central) -> None:
             )
 
 
-@check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
+@check("permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
     required_credentials(central)
     if central.options.credentials.no_role is not None:
@@ -225,13 +220,7 @@ def role_missing(central: Central) -> None:
 # -- unknown callers -----------------------------------------------------------------------------------
 
 
-@check(
-    "token-silent",
-    "permissions",
-    title="An error shows the token or the password that it refuses",
-    needs=ASKED,
-    writes=False,
-)
+@check("permissions", "An error shows the token or the password that it refuses", needs=ASKED, writes=False)
 def token_silent(central: Central) -> None:
     required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
@@ -244,7 +233,7 @@ def token_silent(central: Central) -> None:
                     raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
 
 
-@check("token-invalid", "permissions", needs=SILENT)
+@check("permissions", needs=SILENT)
 def token_invalid(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
@@ -259,7 +248,7 @@ def token_invalid(central: Central) -> None:
             check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
 
 
-@check("basic-invalid", "permissions", needs=SILENT)
+@check("permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
     user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
@@ -279,7 +268,7 @@ def _user(authorization: str) -> str:
     return base64.b64decode(coded).decode("utf-8", "replace").partition(":")[0]
 
 
-@check("basic-malformed", "permissions", needs=(*SILENT, "basic-invalid"))
+@check("permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
     required_credentials(central)
     for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
@@ -294,12 +283,7 @@ def basic_malformed(central: Central) -> None:
 # -- the request and the answer -----------------------------------------------------------------------
 
 
-@check(
-    "decoded-before-identity",
-    "permissions",
-    title="Credentials are checked before the route and the body",
-    needs=ASKED,
-)
+@check("permissions", "Credentials are checked before the route and the body", needs=ASKED)
 def decoded_before_identity(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -314,9 +298,8 @@ def decoded_before_identity(central: Central) -> None:
 
 
 @check(
-    "www-authenticate",
     "permissions",
-    title="WWW-Authenticate of a 401 differs from the message",
+    "WWW-Authenticate of a 401 differs from the message",
     source="pkg/grpc/server_error_handler.go",
     needs=EVERY_WAY,
 )
@@ -330,9 +313,8 @@ def www_authenticate(central: Central) -> None:
 
 
 @check(
-    "scheme-case",
     "permissions",
-    title="The scheme `bearer` in lower case is refused, or `basic` is accepted",
+    "The scheme `bearer` in lower case is refused, or `basic` is accepted",
     source="pkg/grpc/authn/util.go",
     needs=EVERY_WAY,
     writes=False,

@@ -37,7 +37,7 @@ from contract_tests.oracle.variants import (
 )
 from mock_server.contract.tables import MASK, Field, Message
 
-_KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
+_KEEPING = ("update-password-default", "reconcile-credential-masked")
 """Checks that each rule of updates without credentials needs."""
 
 
@@ -181,7 +181,7 @@ def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[S
 # -- before the comparison ----------------------------------------------------------------------------
 
 
-@check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
+@check("rules", needs=("test-stores-nothing",))
 def reconcile_needs_id(central: Central) -> None:
     # Control: the same test passes if it needs no stored credentials.
     body = central.integration("scannerv4")
@@ -195,7 +195,7 @@ def reconcile_needs_id(central: Central) -> None:
                 central.refused_by(reply, "reconcile-needs-id", what)
 
 
-@check("reconcile-needs-config", "rules", needs=_KEEPING)
+@check("rules", needs=_KEEPING)
 def reconcile_needs_config(central: Central) -> None:
     for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
@@ -211,7 +211,7 @@ def reconcile_needs_config(central: Central) -> None:
 # -- comparison field by field --------------------------------------------------------------------------
 
 
-@check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
+@check("rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
@@ -231,7 +231,7 @@ def reconcile_same_member(central: Central) -> None:
         stored.check_unchanged()
 
 
-@check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
+@check("rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     turns = dict.fromkeys((True, False), central.random.randrange(len(PLAIN)))
     for stored, sent in each_kept(central, PLAIN):
@@ -274,7 +274,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             stored.check_unchanged()
 
 
-@check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
+@check("rules", needs=("update-password-default",))
 def reconcile_credential_masked(central: Central) -> None:
     turn = 0
     for stored, sent in each_kept(central, VARIANTS):
@@ -293,11 +293,7 @@ def reconcile_credential_masked(central: Central) -> None:
         stored.check_unchanged()
 
 
-@check(
-    "reconcile-message-kept",
-    "rules",
-    needs=(*_KEEPING, "null-is-absent"),
-)
+@check("rules", needs=(*_KEEPING, "null-is-absent"))
 def reconcile_message_kept(central: Central) -> None:
     paths = {"source": "ImageIntegration.Source"}
     for stored, sent, places in _with_messages(central):
@@ -317,7 +313,7 @@ def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, 
         yield stored, sent, places if "quay" in sent else ("ecr.authorizationData", "ecr.authorizationData.expiresAt")
 
 
-@check("reconcile-message-not-added", "rules", needs=_KEEPING)
+@check("rules", needs=_KEEPING)
 def reconcile_message_not_added(central: Central) -> None:
     text = central.text("reconcile-message-not-added")
     half: Variant = ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}})
@@ -341,11 +337,10 @@ def reconcile_message_not_added(central: Central) -> None:
 
 
 @check(
-    "reconcile-free-fields",
     "rules",
+    "A field that no credential depends on cannot be changed without credentials",
     source="pkg/secrets/reconcile.go",
     needs=_KEEPING,
-    title="A field that no credential depends on cannot be changed without credentials",
 )
 def reconcile_free_fields(central: Central) -> None:
     for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 0)):
@@ -383,11 +378,10 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
 
 
 @check(
-    "reconcile-on-test",
     "rules",
+    "/test/updated does not apply a rule about stored credentials",
     source="central/imageintegration/service/service_impl.go",
     needs=(
-        "create",
         "test-ignores-skip",
         "reconcile-dependent-unchanged",
         "reconcile-credential-masked",
@@ -395,7 +389,6 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
         "reconcile-message-kept",
         "reconcile-message-not-added",
     ),
-    title="/test/updated does not apply a rule about stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
     for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0))):
@@ -448,11 +441,9 @@ def _check_test_uses_stored_password(central: Central) -> None:
 
 
 @check(
-    "update-password-default",
     "rules",
+    "A missing updatePassword does not count as false",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
-    title="A missing updatePassword does not count as false",
 )
 def update_password_default(central: Central) -> None:
     with central.case():
@@ -520,10 +511,8 @@ REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
 
 
 @check(
-    "stored-credentials-kept",
     "rules",
     needs=(
-        "create",
         "update-not-rolled-back",
         "update-password-default",
         "reconcile-dependent-unchanged",
@@ -605,11 +594,10 @@ def _check_empty_credential_stays_empty(central: Central) -> None:
 
 
 @check(
-    "credentials-replaced",
     "rules",
+    "PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
-    title="PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
+    needs=("update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
 )
 def credentials_replaced(central: Central) -> None:
     for rule, (like, changes) in central.some(EMPTY, 1):
@@ -648,15 +636,8 @@ def credentials_replaced(central: Central) -> None:
 
 
 @check(
-    "mask-taken-literally",
     "rules",
-    needs=(
-        "create",
-        "update-not-rolled-back",
-        "google-service-account-json",
-        "test-ignores-skip",
-        "stored-credentials-kept",
-    ),
+    needs=("update-not-rolled-back", "google-service-account-json", "test-ignores-skip", "stored-credentials-kept"),
 )
 def mask_taken_literally(central: Central) -> None:
     # Six asterisks are not a valid service account.
@@ -688,11 +669,10 @@ def mask_taken_literally(central: Central) -> None:
 
 
 @check(
-    "config-member-kept",
     "rules",
+    "The credential of one config member reaches another one, or another host",
     source="pkg/secrets/reconcile.go",
-    needs=("create", "reconcile-same-member", "stored-credentials-kept", "quay-config-required"),
-    title="The credential of one config member reaches another one, or another host",
+    needs=("reconcile-same-member", "stored-credentials-kept", "quay-config-required"),
 )
 def config_member_kept(central: Central) -> None:
     if not central.quick:

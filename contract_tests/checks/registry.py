@@ -63,10 +63,10 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    id: str,
     group: str,
-    *,
     title: str = "",
+    *,
+    id: str = "",
     source: str = "",
     needs: tuple[str, ...] = (),
     writes: bool = True,
@@ -74,24 +74,25 @@ def check(
     profiles: tuple[str, ...] = ("quick", "default", "deep"),
     worth: int = 0,
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
-    """Register a function as the check `id`.
+    """Register a function as a check; its id is the function's name in kebab-case, unless `id` says otherwise.
 
     The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
     does.
-    `needs` names checks that must pass first; `writes`: the check creates or changes something; `alone`: no other check
-    may run at the same time.
+    `needs` names checks that must pass first, besides `FOUNDATION` (`STRUCTURE` for reads); `writes`: the check creates
+    or changes something; `alone`: no other check may run at the same time.
 
     Raises:
         ValueError: the id is already registered, or neither the contract nor the call gives a title.
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        rule = contracts.load().history.get(id)
+        name = id or function.__name__.replace("_", "-")
+        rule = contracts.load().history.get(name)
         what = title or (rule.broken if rule else "")
-        if id in _CHECKS or not what or group not in GROUPS:
-            raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
-        _CHECKS[id] = Check(
-            id, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles, worth
+        if name in _CHECKS or not what or group not in GROUPS:
+            raise ValueError(f"check {name!r} is registered twice, has no title or no known group")
+        _CHECKS[name] = Check(
+            name, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles, worth
         )
         return function
 

@@ -36,7 +36,7 @@ def _empty_list_path(central: Central) -> str:
 # -- paths and methods --------------------------------------------------------------------------------
 
 
-@check("unknown-route", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def unknown_route(central: Central) -> None:
     slash = f"{COLLECTION}/{central.unknown_id()}/"
     others = [central.random.choice(_NO_ROUTE), slash] if central.quick else (*_NO_ROUTE, slash)
@@ -50,18 +50,16 @@ def unknown_route(central: Central) -> None:
 
 
 @check(
-    "test-path-is-an-id",
     "rules",
-    title="GET of the path /test does not look up an integration with the id `test`",
+    "GET of the path /test does not look up an integration with the id `test`",
     source="grpc-gateway runtime/mux.go",
-    needs=("list",),
     writes=False,
 )
 def test_path_is_an_id(central: Central) -> None:
     central.refused_by(central.get("test"), "get-missing", "GET of the id test", id="test")
 
 
-@check("method-not-allowed", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def method_not_allowed(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     some = [item, COLLECTION] if central.random.random() < 0.5 or not central.quick else [COLLECTION, item]
@@ -85,7 +83,7 @@ def method_not_allowed(central: Central) -> None:
                 central.refused_by(reply, "method-not-allowed", f"{method} {path}")
 
 
-@check("method-override", "rules", needs=("create",))
+@check("rules")
 def method_override(central: Central) -> None:
     id, sent = central.claim("rhel") or central.created()
     path = f"{COLLECTION}/{id}"
@@ -106,7 +104,7 @@ def method_override(central: Central) -> None:
 # -- properties of every answer -----------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list", "list-by-name", *_KEPT), writes=False)
+@check("rules", needs=("list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
     asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", {"Accept": "application/json+pretty"})]
     if not central.quick:
@@ -165,7 +163,7 @@ def _check_content_length(central: Central, reply: Reply, what: str) -> None:
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
 
-@check("answer-headers", "rules", needs=("list", "list-by-name"), writes=False)
+@check("rules", needs=("list-by-name",), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
         "GET", _empty_list_path(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
@@ -208,11 +206,9 @@ def _sent_before(central: Central) -> list[Exchange]:
 
 
 @check(
-    "gzip",
     "rules",
-    title="A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
+    "A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
     source="pkg/grpc/server.go",
-    needs=("list",),
     writes=False,
 )
 def gzip(central: Central) -> None:
@@ -228,11 +224,9 @@ def gzip(central: Central) -> None:
 
 
 @check(
-    "path-escapes",
     "rules",
-    title="Percent escapes in the id of a path are not decoded, or a colon ends the id",
+    "Percent escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
-    needs=("list",),
     writes=False,
 )
 def path_escapes(central: Central) -> None:
@@ -251,11 +245,10 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
 @check(
-    "texts-in-refusals",
     "rules",
-    title="An error that repeats a text changes its characters, or quotes them differently from Central",
+    "An error that repeats a text changes its characters, or quotes them differently from Central",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-missing", "registry-type-known", "name-unique"),
+    needs=("update-missing", "registry-type-known", "name-unique"),
 )
 def texts_in_refusals(central: Central) -> None:
     odd, quoted = _ODD, _ODD_QUOTED
@@ -289,12 +282,11 @@ _UNKNOWN_KEYS = (
 
 
 @check(
-    "unknown-query-ignored",
     "rules",
-    writes=False,
-    title="An unknown query key changes the list",
+    "An unknown query key changes the list",
     source="grpc-gateway runtime/query.go",
-    needs=("list", "list-by-name", *_KEPT),
+    needs=("list-by-name", *_KEPT),
+    writes=False,
 )
 def unknown_query_ignored(central: Central) -> None:
     what = "the list by name with unknown query keys"

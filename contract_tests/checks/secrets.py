@@ -63,9 +63,7 @@ def by_name(central: Central, body: Body) -> Body | None:
 # -- masks --------------------------------------------------------------------------------------------
 
 
-@check(
-    "masks-everywhere", "secrets", needs=("create",), title="A read shows an unmasked credential after some operation"
-)
+@check("secrets", "A read shows an unmasked credential after some operation")
 def masks_everywhere(central: Central) -> None:
     variants = variants_of_every_type(central)
     members = len(PLAIN)
@@ -109,7 +107,7 @@ def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str
     check_masked(central, central.listed().get(id), sent)
 
 
-@check("masks-empty", "secrets", needs=("create",), title="An empty credential is not shown as the mask")
+@check("secrets", "An empty credential is not shown as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.some(WITHOUT, 1):
         with central.case():
@@ -126,13 +124,7 @@ def masks_empty(central: Central) -> None:
             check_masked(central, central.get(id).object, emptied)
 
 
-@check(
-    "mask-tells-nothing",
-    "secrets",
-    profiles=LONGER,
-    needs=("create",),
-    title="The mask depends on the credential, such as on its length",
-)
+@check("secrets", "The mask depends on the credential, such as on its length", profiles=LONGER)
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
     with central.case():
@@ -143,12 +135,7 @@ def mask_tells_nothing(central: Central) -> None:
             check_masked(central, central.get(id).object, body)
 
 
-@check(
-    "others-not-masked",
-    "secrets",
-    needs=("read-after-create",),
-    title="The mask hides a value that is not a credential",
-)
+@check("secrets", "The mask hides a value that is not a credential")
 def others_not_masked(central: Central) -> None:
     for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
         with central.case():
@@ -166,12 +153,7 @@ def others_not_masked(central: Central) -> None:
             )
 
 
-@check(
-    "masking-stores-nothing",
-    "secrets",
-    needs=("create", "credentials-replaced"),
-    title="A read replaces the stored credential with the mask",
-)
+@check("secrets", "A read replaces the stored credential with the mask", needs=("credentials-replaced",))
 def masking_stores_nothing(central: Central) -> None:
     # The mask is not a valid service account, so a google config shows the fault; others show a lost credential.
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
@@ -262,7 +244,7 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@check("refusals-silent", "secrets", needs=("create",), title="An error shows a credential that was sent")
+@check("secrets", "An error shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = variants_of_every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.some(variants, 1, 2):
@@ -290,9 +272,8 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 
 
 @check(
-    "credential-in-error",
     "secrets",
-    title="The error for a credential that is not a string shows it",
+    "The error for a credential that is not a string shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:

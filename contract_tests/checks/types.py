@@ -143,19 +143,18 @@ def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
 _ALSO_NEEDED = {"ecr-authorization-expiry": ("null-is-absent",)}
 
 for _rule in BROKEN:
-    _needs = ("create", "test", "test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
-    check(_rule, "rules", needs=_needs)(check_type_rule(_rule))
+    _needs = ("test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
+    check("rules", id=_rule, needs=_needs)(check_type_rule(_rule))
 for _rule in NOT_CREATED:
-    check(_rule, "rules", needs=("create", "test", "test-ignores-skip"))(check_legacy_type_rule(_rule))
+    check("rules", id=_rule, needs=("test-ignores-skip",))(check_legacy_type_rule(_rule))
 
 
 @check(
-    "build-rules-on-update",
     "rules",
+    "An update accepts what a create refuses",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
+    needs=("update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
-    title="An update accepts what a create refuses",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
@@ -172,7 +171,7 @@ def build_rules_on_update(central: Central) -> None:
                     check_build_fails(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
 
 
-@check("type-defined", "rules", needs=("create",))
+@check("rules")
 def type_defined(central: Central) -> None:
     central.control_of("docker")
     with central.case():
@@ -186,7 +185,7 @@ def type_defined(central: Central) -> None:
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
 
 
-@check("category-implemented", "rules", needs=("create", "all-categories-activated"))
+@check("rules", needs=("all-categories-activated",))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
     lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000], ["REGISTRY", -1]]
@@ -201,11 +200,10 @@ def category_implemented(central: Central) -> None:
 
 
 @check(
-    "first-category-tested",
     "rules",
-    needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
+    "A failed test does not report the first failing category, in the order sent",
     source="central/imageintegration/service/service_impl.go",
-    title="A failed test does not report the first failing category, in the order sent",
+    needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
 )
 def first_category_tested(central: Central) -> None:
     for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
@@ -228,12 +226,11 @@ def first_category_tested(central: Central) -> None:
 
 
 @check(
-    "all-categories-activated",
     "rules",
+    "A write that skips the test does not report a failing category",
     source="pkg/images/integration/set_impl.go",
     needs=(
         "categories-sorted",
-        "create",
         "registry-type-known",
         "scanner-type-known",
         "quay-endpoint-required",
@@ -241,7 +238,6 @@ def first_category_tested(central: Central) -> None:
         "create-rolled-back",
         "skip-test-respected",
     ),
-    title="A write that skips the test does not report a failing category",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
@@ -274,18 +270,16 @@ def all_categories_activated(central: Central) -> None:
 
 
 @check(
-    "missing-fields-listed",
     "rules",
+    "The missing fields of a config are not reported in one list, in Central's order",
     source="pkg/errorhelpers/format.go",
     needs=(
-        "create",
         "ibm-endpoint-required",
         "ibm-api-key-required",
         "ecr-registry-id-required",
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     every: tuple[str, Body, str, list[str]] = (
@@ -324,11 +318,10 @@ _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload ide
 
 
 @check(
-    "odd-combinations",
     "rules",
+    "Refuses or changes a combination that looks wrong but that Central accepts",
     source="pkg/registries, pkg/scanners",
-    needs=("create", "update-replaces", "null-is-absent", "zero-values-emitted"),
-    title="Refuses or changes a combination that looks wrong but that Central accepts",
+    needs=("null-is-absent",),
 )
 def odd_combinations(central: Central) -> None:
     valid = [each for each in VALID if central.has(each.like, each.changes)]
@@ -363,7 +356,7 @@ def odd_combinations(central: Central) -> None:
                 check_stored(central, id, body, f"{what}, after an update")
 
 
-@check("ecr-authorization-erased", "rules", needs=("create", "update-not-rolled-back"))
+@check("rules", needs=("update-not-rolled-back",))
 def ecr_authorization_erased(central: Central) -> None:
     # With any of these, the client does not use the authorization data.
     others: list[Body] = [
@@ -431,7 +424,7 @@ _ELSEWHERE = ("ecr", "google")
 """Types whose test does not contact the endpoint, or that cannot be created."""
 
 
-@check("registry-reachable", "rules", needs=("create", "test", "test-ignores-skip"))
+@check("rules", needs=("test-ignores-skip",))
 def registry_reachable(central: Central) -> None:
     """Check that a test of each type contacts the endpoint: one that cannot be reached fails the test."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
@@ -463,11 +456,10 @@ def registry_reachable(central: Central) -> None:
 
 
 @check(
-    "test-text",
     "rules",
+    "The error of a failed test lacks the label or the suffixes of its category",
     source="central/imageintegration/service/service_impl.go",
     needs=("first-category-tested", "node-scanner-type-known", "scanner-type-known", "registry-type-known"),
-    title="The error of a failed test lacks the label or the suffixes of its category",
 )
 def test_text(central: Central) -> None:
     """Check how often the error is wrapped: thrice by a create, twice by /test, once less for a node scanner type."""
@@ -489,11 +481,9 @@ def test_text(central: Central) -> None:
 
 
 @check(
-    "test-passes",
     "rules",
+    "A test of type scannerv4 fails, although it contacts nothing",
     source="pkg/scanners/scannerv4/scannerv4.go",
-    needs=("test",),
-    title="A test of type scannerv4 fails, although it contacts nothing",
 )
 def test_passes(central: Central) -> None:
     with central.case():
@@ -509,11 +499,7 @@ def test_passes(central: Central) -> None:
             central.same(reply.json, {}, "the answer to a test")
 
 
-@check(
-    "azure-member-converted",
-    "rules",
-    needs=("create", "reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
-)
+@check("rules", needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"))
 def azure_member_converted(central: Central) -> None:
     # One of the rules cannot be checked with type azure, so a quick run uses another type.
     for type in central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus"):

@@ -130,7 +130,7 @@ def is_managed(central: Central, reply: Reply) -> bool:
 # -- creating -----------------------------------------------------------------------------------
 
 
-@check("id-empty-on-create", "rules", needs=("create",))
+@check("rules")
 def id_empty_on_create(central: Central) -> None:
     central.control_of("docker")
     with central.case():
@@ -147,7 +147,7 @@ def id_empty_on_create(central: Central) -> None:
             check_only_stored(central, {id: sent}, "creates with an id")
 
 
-@check("scanner-v4-not-created", "rules")
+@check("rules")
 def scanner_v4_not_created(central: Central) -> None:
     with central.case():
         bodies = [
@@ -163,7 +163,7 @@ def scanner_v4_not_created(central: Central) -> None:
             check_only_stored(central, {}, "creates of type scannerv4")
 
 
-@check("google-not-created", "rules", needs=("create",))
+@check("rules")
 def google_not_created(central: Central) -> None:
     # A valid config of the type that replaced google.
     central.control_of("artifactregistry")
@@ -181,7 +181,7 @@ def google_not_created(central: Central) -> None:
             reads_as(central, id, kept, "type google after PUT")
 
 
-@check("create-assigns-id", "rules", needs=("create",))
+@check("rules")
 def create_assigns_id(central: Central) -> None:
     uuid4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
     with central.case():
@@ -198,7 +198,7 @@ def create_assigns_id(central: Central) -> None:
         central.same(len(set(ids)), len(ids), "the number of different new ids")
 
 
-@check("create-rolled-back", "rules", needs=("create", "name-unique"))
+@check("rules", needs=("name-unique",))
 def create_rolled_back(central: Central) -> None:
     broken: list[tuple[str, str, Body]] = [
         ("registry-type-known", "docker", {"type": UNKNOWN_TYPE}),
@@ -279,17 +279,17 @@ def _validated_forms(central: Central, forms: Sequence[str]) -> list[str]:
     return [form for form in forms if refuses_more_endpoints(central.rules) or form not in REFUSED_BY_NEWER]
 
 
-@check("endpoint-not-local", "rules", needs=("create",))
+@check("rules")
 def endpoint_not_local(central: Central) -> None:
     endpoints_refused(central, _validated_forms(central, LOCAL), central.text("endpoint-not-local"))
 
 
-@check("endpoint-not-metadata", "rules", needs=("create", "endpoint-not-local"))
+@check("rules", needs=("endpoint-not-local",))
 def endpoint_not_metadata(central: Central) -> None:
     endpoints_refused(central, _validated_forms(central, METADATA), central.text("endpoint-not-metadata"))
 
 
-@check("endpoint-parses", "rules", needs=("create", "endpoint-not-local"))
+@check("rules", needs=("endpoint-not-local",))
 def endpoint_parses(central: Central) -> None:
     central.control_of("docker")
     place = Place("docker", "docker", "endpoint", "docker")
@@ -309,11 +309,10 @@ def endpoint_parses(central: Central) -> None:
 
 
 @check(
-    "endpoint-as-sent",
     "rules",
+    "An endpoint that only looks forbidden is refused or changed",
     source="pkg/endpoints/validate.go",
-    needs=("create", "category-required"),
-    title="An endpoint that only looks forbidden is refused or changed",
+    needs=("category-required",),
 )
 def endpoint_as_sent(central: Central) -> None:
     for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
@@ -372,12 +371,12 @@ def refused_by_every_way(
             check_only_stored(central, {id: sent}, "refused updates")
 
 
-@check("category-required", "rules", needs=("create",))
+@check("rules")
 def category_required(central: Central) -> None:
     refused_by_every_way(central, "category-required", ({"categories": []}, {"categories": None}))
 
 
-@check("name-required", "rules", needs=("create",))
+@check("rules")
 def name_required(central: Central) -> None:
     refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
     if central.quick:
@@ -395,11 +394,10 @@ def name_required(central: Central) -> None:
 
 
 @check(
-    "problems-listed",
     "rules",
+    "Several problems with an integration are not reported in one list, in Central's order",
     source="pkg/errorhelpers/format.go",
-    needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="Several problems with an integration are not reported in one list, in Central's order",
+    needs=("endpoint-not-local", "name-required", "category-required"),
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -424,7 +422,7 @@ def problems_listed(central: Central) -> None:
                 central.refused(central.put(id, sent | {"categories": []}), "PUT with one problem", text=text)
 
 
-@check("name-unique", "rules", needs=("create",))
+@check("rules")
 def name_unique(central: Central) -> None:
     with central.case():
         owner, taken = central.created(autogenerated=True, name=central.name("-a"))
@@ -445,11 +443,10 @@ def name_unique(central: Central) -> None:
 
 
 @check(
-    "names-exact",
     "rules",
+    "Names that differ in case, spaces or Unicode form count as the same",
     source="pkg/postgres/schema/image_integrations.go",
-    needs=("create", "name-unique"),
-    title="Names that differ in case, spaces or Unicode form count as the same",
+    needs=("name-unique",),
 )
 def names_exact(central: Central) -> None:
     with central.case():
@@ -514,7 +511,7 @@ def _check_names_of_others_taken(central: Central) -> None:
             central.refused(reply, "a test with the name of an integration that the run did not create", text=text)
 
 
-@check("ecr-iam-managed", "rules", needs=("create",))
+@check("rules")
 def ecr_iam_managed(central: Central) -> None:
     with central.case():
         # In a quick run the first request shows whether the target is managed.
@@ -530,7 +527,7 @@ def ecr_iam_managed(central: Central) -> None:
             central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
 
-@check("integration-required", "rules", needs=("name-required", "category-required"))
+@check("rules", needs=("name-required", "category-required"))
 def integration_required(central: Central) -> None:
     for flag in central.some((True, False, None), 1, 3):
         with central.case():
@@ -549,11 +546,10 @@ def integration_required(central: Central) -> None:
 
 
 @check(
-    "tested-before-stored",
     "rules",
+    "An integration that fails its test is stored, or is not tested",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "scanner-type-known", "create-rolled-back"),
-    title="An integration that fails its test is stored, or is not tested",
+    needs=("scanner-type-known", "create-rolled-back"),
 )
 def tested_before_stored(central: Central) -> None:
     with central.case():
@@ -570,11 +566,9 @@ def tested_before_stored(central: Central) -> None:
 
 
 @check(
-    "skip-test-respected",
     "rules",
+    "An integration is tested although skipTestIntegration is set: 400 instead of 500",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
-    title="An integration is tested although skipTestIntegration is set: 400 instead of 500",
 )
 def skip_test_respected(central: Central) -> None:
     with central.case():
@@ -593,11 +587,7 @@ def skip_test_respected(central: Central) -> None:
 
 
 @check(
-    "test-ignores-skip",
-    "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "test"),
-    title="A test with skipTestIntegration tests nothing",
+    "rules", "A test with skipTestIntegration tests nothing", source="central/imageintegration/service/service_impl.go"
 )
 def test_ignores_skip(central: Central) -> None:
     with central.case():
@@ -622,7 +612,7 @@ def test_ignores_skip(central: Central) -> None:
 # -- reading, updating, deleting --------------------------------------------------------------------
 
 
-@check("id-required", "rules")
+@check("rules")
 def id_required(central: Central) -> None:
     with central.case():
         central.refused_by(central.get(""), "id-required", "GET with an empty id")
@@ -633,10 +623,9 @@ def id_required(central: Central) -> None:
 
 
 @check(
-    "id-exact",
     "rules",
+    "GET finds an integration by its id in upper case, by part of its id or by its name",
     source="pkg/search/postgres/store_cache.go",
-    title="GET finds an integration by its id in upper case, by part of its id or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:
@@ -649,7 +638,7 @@ def id_exact(central: Central) -> None:
                 central.refused_by(reply, "get-missing", f"GET of {other!r}", id=other)
 
 
-@check("update-missing", "rules", needs=("create", "create-assigns-id"))
+@check("rules", needs=("create-assigns-id",))
 def update_missing(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
@@ -686,7 +675,7 @@ def _ways_to_update(central: Central, id: str) -> list[Way]:
     return ways
 
 
-@check("delete-missing", "rules", needs=("create",))
+@check("rules")
 def delete_missing(central: Central) -> None:
     with central.case():
         not_deleted(central, central.unknown_id())
@@ -720,7 +709,7 @@ def not_deleted(central: Central, missing: str) -> None:
     central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 
 
-@check("scanner-v4-not-deleted", "rules")
+@check("rules")
 def scanner_v4_not_deleted(central: Central) -> None:
     scanner = _scanner_v4_of_the_target(central)
     reply = central.delete(scanner["id"])
@@ -729,11 +718,10 @@ def scanner_v4_not_deleted(central: Central) -> None:
 
 
 @check(
-    "scanner-v4-stays",
     "rules",
+    "Scanner V4 becomes an integration of another type",
     source="central/imageintegration/service/service_impl.go",
     needs=("scanner-v4-type-fixed",),
-    title="Scanner V4 becomes an integration of another type",
 )
 def scanner_v4_stays(central: Central) -> None:
     scanner = _scanner_v4_of_the_target(central)
@@ -766,7 +754,7 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
     return dict(found[0])
 
 
-@check("scanner-v4-type-fixed", "rules", needs=("create", "name-required"))
+@check("rules", needs=("name-required",))
 def scanner_v4_type_fixed(central: Central) -> None:
     with central.case():
         id, sent = central.standing("docker")
@@ -802,7 +790,7 @@ def shows_database(central: Central) -> bool:
     return "{reason}" in central.rule("database-error").message
 
 
-@check("database-error", "rules", needs=("create",))
+@check("rules")
 def database_error(central: Central) -> None:
     """Check that an update with an empty id, which has no row, fails with this release's error and stores nothing."""
     rule = central.rule("database-error")
@@ -821,13 +809,7 @@ def database_error(central: Central) -> None:
             central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
 
 
-@check(
-    "name-with-nul",
-    "rules",
-    source="pkg/search/postgres",
-    needs=("create", "update"),
-    title="A write that the database refuses is visible afterwards",
-)
+@check("rules", "A write that the database refuses is visible afterwards", source="pkg/search/postgres")
 def name_with_nul(central: Central) -> None:
     """Check that a name with NUL, which PostgreSQL cannot store, is stored either completely or not at all."""
     if shows_database(central):
@@ -846,7 +828,7 @@ def name_with_nul(central: Central) -> None:
             reads_as(central, id, sent, f"an integration after {where} of a name with NUL was answered {reply.status}")
 
 
-@check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
+@check("rules", needs=("credentials-replaced",))
 def path_id_wins(central: Central) -> None:
     with central.case():
         first, sent = central.spare()
@@ -873,7 +855,7 @@ def path_id_wins(central: Central) -> None:
             central.keep_again(*kept)
 
 
-@check("update-not-rolled-back", "rules", needs=("create", "registry-type-known"))
+@check("rules", needs=("registry-type-known",))
 def update_not_rolled_back(central: Central) -> None:
     ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
         ("PUT", central.put),
@@ -893,11 +875,7 @@ def update_not_rolled_back(central: Central) -> None:
             reads_as(central, id, sent, "an integration after its correction")
 
 
-@check(
-    "categories-sorted",
-    "rules",
-    needs=("create", "update-not-rolled-back", "registry-type-known", "node-scanner-type-known"),
-)
+@check("rules", needs=("update-not-rolled-back", "registry-type-known", "node-scanner-type-known"))
 def categories_sorted(central: Central) -> None:
     scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER", "SCANNER"]]
     orders: list[tuple[str, list[list[str]]]] = [

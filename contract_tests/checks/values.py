@@ -26,11 +26,10 @@ SOURCE = {
 
 
 @check(
-    "create-answer",
     "schema",
-    title="The answer to a create differs from the stored integration (apart from credentials)",
+    "The answer to a create differs from the stored integration (apart from credentials)",
     source="central/imageintegration/service/service_impl.go",
-    needs=("create", "categories-sorted", "zero-values-emitted"),
+    needs=("categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
     """Check every field of every type; a quick run checks the answers to earlier creates."""
@@ -71,11 +70,10 @@ def _with_sub_messages(central: Central) -> list[Body]:
 
 
 @check(
-    "answer-complete",
     "schema",
-    title="A read omits a field, or shows a config member that is not set",
+    "A read omits a field, or shows a config member that is not set",
     source="pkg/grpc/server.go",
-    needs=("read-after-create", "zero-values-emitted"),
+    needs=("zero-values-emitted",),
 )
 def answer_complete(central: Central) -> None:
     bodies = _with_sub_messages(central)
@@ -122,11 +120,9 @@ def _check_complete(
 
 
 @check(
-    "list-item-equals-read",
     "schema",
-    title="The list and a read show an integration differently",
+    "The list and a read show an integration differently",
     source="central/imageintegration/service/service_impl.go",
-    needs=("read-after-create",),
 )
 def list_item_equals_read(central: Central) -> None:
     ids = [] if central.quick else [central.standing(type)[0] for type in central.some(central.creatable_types, 2, 2)]
@@ -146,13 +142,7 @@ def list_item_equals_read(central: Central) -> None:
             central.same(found.get(id), read, f"the list item of {id}, compared with GET,")
 
 
-@check(
-    "read-without-gzip",
-    "schema",
-    title="A plain answer to a read differs from the gzip answer",
-    source="pkg/grpc/server.go",
-    needs=("read-after-create",),
-)
+@check("schema", "A plain answer to a read differs from the gzip answer", source="pkg/grpc/server.go")
 def read_without_gzip(central: Central) -> None:
     id, sent = central.standing("ecr")
     if sent.get("source") is None:
@@ -185,11 +175,9 @@ _ODD = {
 
 
 @check(
-    "unicode-kept",
     "rules",
-    title="Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
+    "Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
     source="protobuf-go encoding/protojson",
-    needs=("read-after-create",),
 )
 def unicode_kept(central: Central) -> None:
     stored = Stored(central, creates=True)
@@ -212,11 +200,9 @@ _LONGEST_NAME = 1000
 
 
 @check(
-    "long-values-kept",
     "rules",
-    title="A long text, or the smallest or largest int32, is changed or refused",
+    "A long text, or the smallest or largest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
-    needs=("read-after-create",),
 )
 def long_values_kept(central: Central) -> None:
     stored = Stored(central)
@@ -265,11 +251,10 @@ _LONG_CREDENTIAL = 2300
 
 
 @check(
-    "long-credentials-kept",
     "rules",
-    title="A credential of more than 2 kB is refused or truncated",
+    "A credential of more than 2 kB is refused or truncated",
     source="proto/storage/image_integration.proto",
-    needs=("read-after-create", "update", "stored-credentials-kept"),
+    needs=("stored-credentials-kept",),
 )
 def long_credentials_kept(central: Central) -> None:
     """Check with a service account: truncated it is invalid JSON, so an update that keeps the stored one is refused."""
@@ -293,9 +278,8 @@ _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 
 
 @check(
-    "texts-kept",
     "rules",
-    title="A text field loses or changes special characters, control characters or spaces",
+    "A text field loses or changes special characters, control characters or spaces",
     source="protobuf-go encoding/protojson",
     needs=("unicode-kept",),
 )
@@ -324,13 +308,7 @@ def texts_kept(central: Central) -> None:
             )
 
 
-@check(
-    "values-kept-exactly",
-    "rules",
-    title="An endpoint, cluster id, source or flag is not stored as sent",
-    source="pkg/endpoints/validate.go",
-    needs=("read-after-create",),
-)
+@check("rules", "An endpoint, cluster id, source or flag is not stored as sent", source="pkg/endpoints/validate.go")
 def values_kept_exactly(central: Central) -> None:
     stored = Stored(central)
     for number, endpoint in enumerate(central.some(ENDPOINTS, 1)):

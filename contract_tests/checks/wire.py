@@ -165,7 +165,7 @@ def with_authorization(central: Central, expires: str) -> Body:
 # -- bodies that are not JSON -------------------------------------------------------------------------
 
 
-@check("body-truncated", "rules", needs=("create",))
+@check("rules")
 def body_truncated(central: Central) -> None:
     def cut(body: bytes) -> bytes:
         return body[: central.random.randrange(2, len(body) - 1)]
@@ -199,7 +199,7 @@ INVALID_JSON = (
 )
 
 
-@check("body-syntax", "rules", needs=("create",))
+@check("rules")
 def body_syntax(central: Central) -> None:
     # The rest of the text is Go's and changes with its releases.
     flaws = [flaw._replace(text="invalid character") for flaw in INVALID_JSON]
@@ -222,17 +222,13 @@ _HALF_PAIRS = (
 )
 
 
-@check("string-encoding", "rules", needs=("create", "field-value"))
+@check("rules", needs=("field-value",))
 def string_encoding(central: Central) -> None:
     for flaws in central.some((_NO_UTF8, _HALF_PAIRS), 1):
         _check_flaws_refused(central, "string-encoding", flaws)
 
 
-@check(
-    "nesting-depth",
-    "rules",
-    needs=("create", *_READ, "unknown-field-dropped", "query-on-write-ignored"),
-)
+@check("rules", needs=(*_READ, "unknown-field-dropped", "query-on-write-ignored"))
 def nesting_depth(central: Central) -> None:
     flaws = [
         Flaw(f"{what} 20,000 deep", _before_name(f'"unknown": {_deep(20_000, opening, closing)}'), anywhere=False)
@@ -248,7 +244,7 @@ def _deep(levels: int, opening: str, closing: str) -> str:
     return opening * levels + "1" + closing * levels
 
 
-@check("message-size", "rules", needs=("create",))
+@check("rules")
 def message_size(central: Central) -> None:
     if not central.options.allow_load:
         raise Skip("would send 25 MiB; allow it with --allow-load")
@@ -284,7 +280,7 @@ _WRONG_KIND = (
 )
 
 
-@check("unexpected-token", "rules", needs=("create",))
+@check("rules")
 def unexpected_token(central: Central) -> None:
     _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, likely=3)
     if central.quick:
@@ -297,7 +293,7 @@ def unexpected_token(central: Central) -> None:
             central.refused(central.create(body), f"a create with the time {json.dumps(value)}", text=text)
 
 
-@check("extension-name", "rules", needs=("create",))
+@check("rules")
 def extension_name(central: Central) -> None:
     """Central does not document extension names, so a target may treat one as an unknown field."""
     kinds = central.contract.proto_types
@@ -337,13 +333,13 @@ _TWICE = (
 )
 
 
-@check("duplicate-field", "rules", needs=("create", "query-on-write-ignored", "both-spellings"))
+@check("rules", needs=("query-on-write-ignored", "both-spellings"))
 def duplicate_field(central: Central) -> None:
     _check_flaws_refused(central, "duplicate-field", _TWICE[:-1])
     _check_flaws_refused(central, "duplicate-field", _TWICE[-1:])
 
 
-@check("one-config-member", "rules", needs=("create",))
+@check("rules")
 def one_config_member(central: Central) -> None:
     text = "oneof storage.ImageIntegration.IntegrationConfig is already set"
     flaws = [
@@ -383,7 +379,7 @@ _WRONG_INSIDE = (
 _INVALID_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
 
 
-@check("field-value", "rules", needs=("create", "null-is-absent", "number-forms"))
+@check("rules", needs=("null-is-absent", "number-forms"))
 def field_value(central: Central) -> None:
     flaws = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_VALUE]
     strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
@@ -446,7 +442,7 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
             central.refused(central.create(with_authorization(central, time)), f"the time {time!r}", text=text)
 
 
-@check("timestamp-format", "rules", needs=("create",))
+@check("rules")
 def timestamp_format(central: Central) -> None:
     _refused_times(
         central,
@@ -455,7 +451,7 @@ def timestamp_format(central: Central) -> None:
     )
 
 
-@check("timestamp-range", "rules", needs=("create",))
+@check("rules")
 def timestamp_range(central: Central) -> None:
     times = ["0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999Z"]
     if central.options.profile == "deep":
@@ -466,7 +462,7 @@ def timestamp_range(central: Central) -> None:
 # -- queries ------------------------------------------------------------------------------------------
 
 
-@check("query-value-once", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def query_value_once(central: Central) -> None:
     name = central.name()
     for key, rule in central.some((("name", "list-by-name"), ("cluster", "list-by-cluster")), 1):
@@ -478,7 +474,7 @@ def query_value_once(central: Central) -> None:
             central.ok(central.list(f"?{key}={name}"), f"a list with {key} once", need=rule)
 
 
-@check("query-encoding", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def query_encoding(central: Central) -> None:
     # HTTP libraries correct a bad escape in a path, but not in form data, which Central uses as the query.
     headers = {"Content-Type": FORM, "X-HTTP-Method-Override": "GET"}
@@ -495,11 +491,10 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
 
 
 @check(
-    "query-on-write-ignored",
     "rules",
-    title="Query parameters change a create, an update, a delete or a test",
+    "Query parameters change a create, an update, a delete or a test",
     source="grpc-gateway generated handlers",
-    needs=("create", *_READ),
+    needs=_READ,
 )
 def query_on_write_ignored(central: Central) -> None:
     with central.case():
@@ -527,13 +522,7 @@ def query_on_write_ignored(central: Central) -> None:
         central.same(central.get(stored.id).status, 404, "the status of a GET after a DELETE with a query")
 
 
-@check(
-    "body-on-read-ignored",
-    "rules",
-    title="The body of a GET or DELETE is not ignored",
-    source="grpc-gateway generated handlers",
-    needs=("create", "list-by-name"),
-)
+@check("rules", "The body of a GET or DELETE is not ignored", source="grpc-gateway generated handlers")
 def body_on_read_ignored(central: Central) -> None:
     body = b'{"id": "other", "name": }'
     reply = central.list(f"?name={central.name()}", body=body)
@@ -568,7 +557,7 @@ _UNKNOWN_FIELDS: Body = {
 }
 
 
-@check("unknown-field-dropped", "rules", needs=("read-after-create", "null-is-absent"))
+@check("rules", needs=("null-is-absent",))
 def unknown_field_dropped(central: Central) -> None:
     what = "unknown fields"
     for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
@@ -620,11 +609,7 @@ def _in_every_spelling(central: Central) -> dict[str, Body]:
     }
 
 
-@check(
-    "both-spellings",
-    "rules",
-    needs=("read-after-create", "update-password-default", "reconcile-credential-masked"),
-)
+@check("rules", needs=("update-password-default", "reconcile-credential-masked"))
 def both_spellings(central: Central) -> None:
     bodies = _in_every_spelling(central)
     with central.case():
@@ -647,7 +632,7 @@ def both_spellings(central: Central) -> None:
         central.refused(reply, "PATCH with update_password, which is not a name of updatePassword,", text=text)
 
 
-@check("null-is-absent", "rules", needs=("read-after-create", *_READ))
+@check("rules", needs=_READ)
 def null_is_absent(central: Central) -> None:
     with central.case():
         # In a quick run, docker is among the members that are null.
@@ -688,7 +673,7 @@ def null_is_absent(central: Central) -> None:
 _UNKNOWN_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
 
 
-@check("unknown-category-dropped", "rules", needs=("read-after-create", *_READ))
+@check("rules", needs=_READ)
 def unknown_category_dropped(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration(categories=list(_UNKNOWN_CATEGORIES)))
@@ -701,7 +686,7 @@ def unknown_category_dropped(central: Central) -> None:
         Stored(central).becomes(sent, meant, "unknown categories")
 
 
-@check("category-by-number", "rules", needs=("read-after-create", "categories-sorted", "update-not-rolled-back"))
+@check("rules", needs=("categories-sorted", "update-not-rolled-back"))
 def category_by_number(central: Central) -> None:
     names = list(central.contract.types["clairify"].categories)
     stored, meant = Stored(central), central.integration("clairify", categories=names)
@@ -722,7 +707,7 @@ def category_by_number(central: Central) -> None:
 _NUMBERS = (("5.0", 5), ("1e2", 100), ("12E0", 12), ("-3", -3), ('"6"', 6), ('"1e1"', 10), ('"-4"', -4))
 
 
-@check("number-forms", "rules", needs=("read-after-create", *_READ))
+@check("rules", needs=_READ)
 def number_forms(central: Central) -> None:
     stored = Stored(central)
     quoted = [each for each in _NUMBERS if each[0].startswith('"')]
@@ -758,7 +743,7 @@ _PAST_TIME = ("1999-12-31T23:59:59Z", "1999-12-31T23:59:59Z")
 """A time without a fraction; Central does not check whether it is in the past."""
 
 
-@check("timestamp-normalised", "rules", needs=("read-after-create",))
+@check("rules")
 def timestamp_normalised(central: Central) -> None:
     stored = Stored(central)
     for sent, read in [_COMPLETE_TIME, _PAST_TIME, *central.some(_TIMES, 0)]:
@@ -770,7 +755,7 @@ def timestamp_normalised(central: Central) -> None:
 _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x00\xff", b"[]")
 
 
-@check("trailing-data-ignored", "rules", needs=("read-after-create", *_READ))
+@check("rules", needs=_READ)
 def trailing_data_ignored(central: Central) -> None:
     for tail in central.some(_TAILS, 1, 2):
         with central.case():
@@ -781,7 +766,7 @@ def trailing_data_ignored(central: Central) -> None:
         stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} after the body")
 
 
-@check("empty-body", "rules", needs=("list", *_READ))
+@check("rules", needs=_READ)
 def empty_body(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     requests = (
@@ -804,13 +789,7 @@ def empty_body(central: Central) -> None:
         central.refused_by(reply, "integration-required", "a test/updated with an empty body")
 
 
-@check(
-    "chunked-body",
-    "rules",
-    title="A chunked body is refused",
-    source="Go net/http transfer.go",
-    needs=("read-after-create", *_READ),
-)
+@check("rules", "A chunked body is refused", source="Go net/http transfer.go", needs=_READ)
 def chunked_body(central: Central) -> None:
     # A server without support for chunks would read them as the next request of the connection.
     headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
@@ -840,7 +819,7 @@ _CONTENT_TYPES = (
 )
 
 
-@check("content-type-ignored", "rules", needs=("read-after-create", *_READ))
+@check("rules", needs=_READ)
 def content_type_ignored(central: Central) -> None:
     for content_type in central.some(_CONTENT_TYPES, 1):
         with central.case():
@@ -867,7 +846,7 @@ def _minimal_bodies(central: Central) -> dict[str, Body]:
     return bodies
 
 
-@check("zero-values-emitted", "schema", needs=("read-after-create",), worth=1)
+@check("schema", worth=1)
 def zero_values_emitted(central: Central) -> None:
     bodies = _minimal_bodies(central)
     with central.case():
