@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +18,7 @@ from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_jso
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, read_answer, with_masks
 from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID
-from contract_tests.oracle.steps import deleted, filtered, updated
+from contract_tests.oracle.steps import deleted, filtered, tests, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 
 STATUS_OF_CODE: Mapping[int, int] = {
@@ -146,22 +145,21 @@ def create_answers_its_own(central: Central) -> None:
     checks the integrations that it has already created.
     """
     refused = central.transport.ownership.refused
-    with central.case():
-        made: dict[str, str] = {}
-        for body, creation in _creations(central):
-            central.history = [*central.history[-1:], creation]
-            id = created_id_of(creation)
-            name = refused.get(id, made.get(id))
-            central.true(name is None, FOREIGN_ID, expected={"name": body["name"]}, got={"id": id, "name": name})
-            made[id] = body["name"]
-        found = _whole_list(central)
-        names = {id: found[id].get("name") for id in made if id in found}
-        if names != made:  # otherwise the list may be at fault
-            shown = {id: central.get(id) for id in made}
-            names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
-        # An integration that is missing was not stored; read-after-create reports that.
-        expected = {id: name for id, name in made.items() if id in names}
-        central.same(names, expected, "the names stored under the ids that creates returned")
+    made: dict[str, str] = {}
+    for body, creation in _creations(central):
+        central.history = [*central.history[-1:], creation]
+        id = created_id_of(creation)
+        name = refused.get(id, made.get(id))
+        central.true(name is None, FOREIGN_ID, expected={"name": body["name"]}, got={"id": id, "name": name})
+        made[id] = body["name"]
+    found = _whole_list(central)
+    names = {id: found[id].get("name") for id in made if id in found}
+    if names != made:  # otherwise the list may be at fault
+        shown = {id: central.get(id) for id in made}
+        names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
+    # An integration that is missing was not stored; read-after-create reports that.
+    expected = {id: name for id, name in made.items() if id in names}
+    central.same(names, expected, "the names stored under the ids that creates returned")
 
 
 def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
@@ -184,31 +182,30 @@ def created_id_of(creation: Exchange) -> str:
 @check("base", "A create does not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
-    with central.case():
-        sent: dict[str, Body] = {}
-        creations: dict[str, Exchange] = {}
-        for number, type in enumerate(central.creatable_types):
-            full = with_every_field(central, type, number)
-            id, body = central.standing(type) if central.reuses_integrations else central.created_from(full)
-            sent[id], creations[id] = body, central.history[-1]
-        found, listing = _whole_list(central), central.history[-1]
-        doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
-        richest = [id for id, body in sent.items() if "ecr" in body]  # the type with the most fields
-        for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
-            reply = central.get(id)
-            central.history = [creations[id], central.history[-1]]
-            what = f"GET of a new integration of type {sent[id]['type']}"
-            central.ok(reply, what)
-            _compare_sent(central, id, reply.json, sent[id], what)
-        for id in doubtful:
-            central.history = [creations[id], listing]
-            what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
-            raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
-        own = central.transport.name_prefix
-        names = [str(item.get("name")) for item in found.values()]
-        central.history = [*list(creations.values())[-1:], listing]
-        double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
-        central.true(not double, "a create stores more than one integration", expected=[], got=double)
+    sent: dict[str, Body] = {}
+    creations: dict[str, Exchange] = {}
+    for number, type in enumerate(central.creatable_types):
+        full = with_every_field(central, type, number)
+        id, body = central.standing(type) if central.reuses_integrations else central.created_from(full)
+        sent[id], creations[id] = body, central.history[-1]
+    found, listing = _whole_list(central), central.history[-1]
+    doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
+    richest = [id for id, body in sent.items() if "ecr" in body]  # the type with the most fields
+    for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
+        reply = central.get(id)
+        central.history = [creations[id], central.history[-1]]
+        what = f"GET of a new integration of type {sent[id]['type']}"
+        central.ok(reply, what)
+        _compare_sent(central, id, reply.json, sent[id], what)
+    for id in doubtful:
+        central.history = [creations[id], listing]
+        what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
+        raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
+    own = central.transport.name_prefix
+    names = [str(item.get("name")) for item in found.values()]
+    central.history = [*list(creations.values())[-1:], listing]
+    double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
+    central.true(not double, "a create stores more than one integration", expected=[], got=double)
 
 
 def _whole_list(central: Central) -> dict[str, Any]:
@@ -271,29 +268,28 @@ def delete_answer(central: Central) -> None:
     needs=("create", "read-after-create"),
 )
 def list_by_name(central: Central) -> None:
-    with central.case():
-        id, sent = central.created()
-        longer, _ = central.created(name=sent["name"] + "-More")
-        name = sent["name"]
-        central.same(filtered(central, f"?name={name}"), [id], "the list by name")
-        central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
-        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20", f"{name[:-1]}*"]
-        if not central.quick:
-            others += [
-                f"%20{name}",
-                name[:-1],
-                name[1:],
-                name.upper(),
-                f"{name}%20",
-                f"{name}*",
-                f'"{name}"',
-                id,
-                f"{name[:-1]}_",
-                "no-such-name",
-            ]
-        for other in others:
-            central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
-        central.true({id, longer} <= set(filtered(central, "?name=")), "the list with an empty name is filtered")
+    id, sent = central.created()
+    longer, _ = central.created(name=sent["name"] + "-More")
+    name = sent["name"]
+    central.same(filtered(central, f"?name={name}"), [id], "the list by name")
+    central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
+    others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20", f"{name[:-1]}*"]
+    if not central.quick:
+        others += [
+            f"%20{name}",
+            name[:-1],
+            name[1:],
+            name.upper(),
+            f"{name}%20",
+            f"{name}*",
+            f'"{name}"',
+            id,
+            f"{name[:-1]}_",
+            "no-such-name",
+        ]
+    for other in others:
+        central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
+    central.true({id, longer} <= set(filtered(central, "?name=")), "the list with an empty name is filtered")
 
 
 # -- updating -------------------------------------------------------------------------------------
@@ -306,33 +302,32 @@ def list_by_name(central: Central) -> None:
     needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
 def update(central: Central) -> None:
-    with central.case():
-        others = _unrelated(central)
-        id, old = central.created()
-        _whole_list(central)  # the list after the updates must not be a cached copy of this one
-        for way in ("PUT", "PATCH"):
-            config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
-            new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
-            updated(central, way, id, new)
-            reply = central.get(id)
-            central.ok(reply, f"GET after {way}")
-            if not _shows(central, id, reply.json, new):
-                _raise_not_updated(central, way, (id, old, new), reply)
-            old = new
-        found = _whole_list(central)
-        if not _shows(central, id, found.get(id), old):
-            expected = read_answer(central.contract, old, id)
-            raise CheckFailed("the list does not show an update that GET shows", expected=expected, got=found.get(id))
-        _check_unchanged(central, found, others, "an update")
-        own = f"{central.transport.name_prefix}{central.check}-"
-        mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
-        copies = [name for name in mine.values() if name.startswith(own)]
-        central.same(copies, [old["name"]], "the names of this check's integrations after updates")
-        reply = central.put(id, central.integration(categories=[]))
-        if reply.status >= 400:
-            kept = central.get(id)
-            what = "a refused update is stored"
-            central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
+    others = _unrelated(central)
+    id, old = central.created()
+    _whole_list(central)  # the list after the updates must not be a cached copy of this one
+    for way in ("PUT", "PATCH"):
+        config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
+        new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
+        updated(central, way, id, new)
+        reply = central.get(id)
+        central.ok(reply, f"GET after {way}")
+        if not _shows(central, id, reply.json, new):
+            _raise_not_updated(central, way, (id, old, new), reply)
+        old = new
+    found = _whole_list(central)
+    if not _shows(central, id, found.get(id), old):
+        expected = read_answer(central.contract, old, id)
+        raise CheckFailed("the list does not show an update that GET shows", expected=expected, got=found.get(id))
+    _check_unchanged(central, found, others, "an update")
+    own = f"{central.transport.name_prefix}{central.check}-"
+    mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
+    copies = [name for name in mine.values() if name.startswith(own)]
+    central.same(copies, [old["name"]], "the names of this check's integrations after updates")
+    reply = central.put(id, central.integration(categories=[]))
+    if reply.status >= 400:
+        kept = central.get(id)
+        what = "a refused update is stored"
+        central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
 
 
 def _raise_not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
@@ -455,11 +450,7 @@ def _field(value: Any, name: str) -> Any:
 
 @check("base", "A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing")
 def test(central: Central) -> None:
-    ways: list[tuple[str, Callable[[Body], Reply]]] = [
-        ("/test", central.test),
-        ("/test/updated", partial(central.test_updated, update_password=True)),
-    ]
-    for where, send in ways:
+    for where, send in tests(central):
         with central.case():
             reply = send({"skipTestIntegration": True})
             if reply.status < 400:

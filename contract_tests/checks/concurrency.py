@@ -173,7 +173,7 @@ def creates_at_once(central: Central) -> None:
 @check("concurrency", "Concurrent updates are mixed, lost or refused", needs=("update-read-back",), alone=True)
 def updates_at_once(central: Central) -> None:
     """Send three updates of one integration, one of another, and reads; a quick run omits the latter two."""
-    with Clients(central) as clients, central.case():
+    with Clients(central) as clients:
         id, sent = central.spare()
         others = {} if central.quick else dict([central.created("clairify")])
         states = [read_answer(central.contract, sent, id)]
@@ -252,7 +252,7 @@ def deletes_at_once(central: Central) -> None:
 )
 def lists_during_writes(central: Central) -> None:
     """Read lists while each round creates an integration and deletes the one created two rounds before."""
-    with Clients(central) as clients, central.case():
+    with Clients(central) as clients:
         kept = dict(central.created(type) for type in ("docker", "quay", "ibm"))
         going, going_body = central.created()
         for each in clients.rounds():
@@ -298,7 +298,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
 
 @check("concurrency", "One of several concurrent reads gets the answer to another", alone=True)
 def reads_at_once(central: Central) -> None:
-    with Clients(central) as clients, central.case():
+    with Clients(central) as clients:
         kept = list(central.shared.standing)[:1]
         made = [central.standing(type) for type in kept or ("docker", "quay", "clair")[: 1 if central.quick else 3]]
         unknown = central.unknown_id()

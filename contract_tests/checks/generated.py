@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import quote
 
 from contract_tests.checks.registry import check
+from contract_tests.checks.validation import reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import Body
 from contract_tests.oracle.model import constant_pieces
 
 _PROFILES = ("default", "deep")
@@ -66,8 +67,7 @@ def generated_valid(central: Central) -> None:
     def accepted_and_read(body: Body) -> None:
         reply = central.create(body)
         central.ok(reply, f"a create of type {body['type']}")
-        id = created_id(reply)
-        central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']}, read back,")
+        reads_as(central, created_id(reply), body, f"type {body['type']}, read back,")
 
     _each(central, drawn, accepted_and_read, examples=30)
 

@@ -10,11 +10,12 @@ from collections import ChainMap
 from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import INVALID_JSON, LIKELY, send_harmlessly
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import is_loopback
 
 _BINARY = (b"\x00\xff\xfe\x00", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
@@ -199,8 +200,7 @@ def much_of_everything(central: Central) -> None:
         body = central.integration(docker={"username": "u" * 100_000})
         reply = central.create(body)
         central.ok(reply, "a create with a user name of 100,000 characters")
-        id = created_id(reply)
-        central.same(central.get(id).json, read_answer(central.contract, body, id), "a user name of 100,000 characters")
+        reads_as(central, created_id(reply), body, "a user name of 100,000 characters")
     check_alive(central)
 
 
@@ -231,6 +231,5 @@ def control_characters(central: Central) -> None:
             reply = central.create(body=json.dumps(body).encode())
             check_answered(reply, f"a create with a NUL in {field}")
             if reply.status == 200:
-                id = created_id(reply)
-                central.same(central.get(id).json, read_answer(central.contract, body, id), f"a NUL in {field}")
+                reads_as(central, created_id(reply), body, f"a NUL in {field}")
     check_alive(central)

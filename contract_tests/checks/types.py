@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.checks.validation import (
-    check_only_stored,
-    from_table,
-    is_managed,
-    reads_as,
-    updates,
-)
+from contract_tests.checks.validation import check_only_stored, from_table, is_managed, reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, Skip
 from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_listed, check_stored
+from contract_tests.oracle.steps import updates
 from contract_tests.oracle.variants import (
     BOTH,
     BROKEN,
@@ -73,7 +68,7 @@ def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, wha
     """Check that a write that skips the test was refused because the client cannot be built."""
     # The error of a node scanner's client has no prefix.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
-    central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
+    central.not_built(reply, what, (start, text_of(central, rule, body)))
 
 
 def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
@@ -161,14 +156,14 @@ def build_rules_on_update(central: Central) -> None:
     known = {rule: [each for each in broken if central.has(*each)] for rule, broken in BROKEN.items()}
     cases = {rule: central.random.choice(broken) for rule, broken in known.items() if broken and rule in central.rules}
     cases |= {rule: each for rule, each in kept.items() if central.has(*each) and rule in central.rules}
-    with central.case():
-        id, _ = central.created()
-        for rule, (like, changes) in cases.items():
-            if like != "scannerv4":
-                with central.attempt():
-                    body = from_table(central, like, changes)
-                    reply = central.random.choice(updates(central))(id, body)
-                    check_build_fails(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
+    id, _ = central.created()
+    for rule, (like, changes) in cases.items():
+        if like != "scannerv4":
+            with central.attempt():
+                body = from_table(central, like, changes)
+                _, update = central.random.choice(updates(central))
+                what = f"an update to {body['type']} with {_shown(changes)}"
+                check_build_fails(central, update(id, body), rule, body, what)
 
 
 @check("rules")
@@ -179,7 +174,7 @@ def type_defined(central: Central) -> None:
         central.refused_by(central.create(body), "type-defined", "a create without a type")
         if not central.quick:
             id, _ = central.created()
-            for update in updates(central):
+            for _, update in updates(central):
                 central.refused_by(update(id, body), "type-defined", "an update without a type")
             text = "registry integration: " + central.text("registry-type-known", type="")
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
@@ -194,7 +189,7 @@ def category_implemented(central: Central) -> None:
             with central.attempt():
                 text = "updating integration error: " + central.text("category-implemented", category=categories[-1])
                 reply = central.create(central.integration(categories=categories))
-                central.refused(reply, f"a create with the categories {categories}", status=500, code=13, text=text)
+                central.not_built(reply, f"a create with the categories {categories}", text)
         if not central.quick:
             check_only_stored(central, {}, "creates with unknown categories")
 
@@ -244,12 +239,11 @@ def all_categories_activated(central: Central) -> None:
         with central.case():
             reply = central.create(central.integration(categories=BOTH))
             text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
-            central.refused(reply, "a create whose second category fails", status=500, code=13, text=text)
+            central.not_built(reply, "a create whose second category fails", text)
         with central.case():
-            twice = ", ".join([central.text("quay-endpoint-required")] * 2)
             reply = central.create(central.integration("quay", categories=BOTH, quay={"endpoint": ""}))
-            text = f"updating integration errors: [{twice}]"
-            central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+            texts = [central.text("quay-endpoint-required")] * 2
+            central.not_built(reply, "a create that fails for both categories", _errors(texts))
     for type in central.contract.types_of("docker"):
         if type in central.creatable_types:
             with central.case():
@@ -259,14 +253,16 @@ def all_categories_activated(central: Central) -> None:
                 what = f"a create of type {type} without its config for both categories"
                 if texts[0] not in reply.message and (reply.status == 200 or texts[1] in reply.message):
                     raise CheckFailed(what, expected={"message contains": texts}, got=brief(reply), check=rules[0])
-                text = f"updating integration errors: [{', '.join(texts)}]"
-                central.refused(reply, what, status=500, code=13, text=text)
+                central.not_built(reply, what, _errors(texts))
     with central.case():
         registry = central.text("registry-type-known", type=UNKNOWN_TYPE)
         scanner = central.text("scanner-type-known", type=f'"{UNKNOWN_TYPE}"')
         reply = central.create(central.integration(type=UNKNOWN_TYPE, categories=BOTH[::-1]))
-        text = f"updating integration errors: [{registry}, {scanner}]"
-        central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+        central.not_built(reply, "a create that fails for both categories", _errors([registry, scanner]))
+
+
+def _errors(texts: Sequence[str]) -> str:
+    return f"updating integration errors: [{', '.join(texts)}]"
 
 
 @check(
@@ -308,7 +304,7 @@ def missing_fields_listed(central: Central) -> None:
             text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
             what = f"type {like} with {_shown(changes)}"
             if central.random.choice((True, False)):
-                central.refused(central.create(body), f"a create of {what}", status=500, code=13, text=text)
+                central.not_built(central.create(body), f"a create of {what}", text)
             else:
                 central.refused(central.test(body), f"a test of {what}", text=text)
 
@@ -350,7 +346,7 @@ def odd_combinations(central: Central) -> None:
             check_stored(central, id, body, what)
             check_listed(central, {id: body}, f"{what}, in the list")
             other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
-            for update in updates(central):
+            for _, update in updates(central):
                 central.ok(update(id, other), "an update to another type", need="update-replaces")
                 central.ok(update(id, body), f"an update to {what}")
                 check_stored(central, id, body, f"{what}, after an update")
@@ -373,8 +369,7 @@ def ecr_authorization_erased(central: Central) -> None:
         with central.case():
             # This is not enough: once the authorization data is erased, a key is missing.
             body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
-            what = f"a create with authorization data and {one}"
-            central.refused(central.create(body), what, status=500, code=13, text=central.text(rule))
+            central.not_built(central.create(body), f"a create with authorization data and {one}", central.text(rule))
     with central.case():
         # Only a registry's client erases authorization data, so an integration without the category keeps it.
         id, sent = central.spare("ecr")
@@ -382,7 +377,7 @@ def ecr_authorization_erased(central: Central) -> None:
         body = from_table(central, "ecr", changes)
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
-        central.refused(reply, "PUT of an unknown category", status=500, code=13, text=text)
+        central.not_built(reply, "PUT of an unknown category", text)
         shown = central.get(id).object
         for name, check_id in (("categories", "category-by-number"), ("skipTestIntegration", "update-replaces")):
             if shown.get(name) != body[name]:  # few integrations of a run have these values
@@ -486,17 +481,16 @@ def test_text(central: Central) -> None:
     source="pkg/scanners/scannerv4/scannerv4.go",
 )
 def test_passes(central: Central) -> None:
-    with central.case():
-        odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
-        odd = [each for each in odd if central.has("scannerv4", each)]
-        if central.quick:  # a quick run makes all changes in one request
-            odd = [dict(ChainMap(*odd))]
-        else:
-            central.contactless_test("scannerv4")
-        for changes in odd:
-            reply = central.test_updated(central.integration("scannerv4") | changes, update_password=True)
-            central.ok(reply, "/test/updated of type scannerv4")
-            central.same(reply.json, {}, "the answer to a test")
+    odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
+    odd = [each for each in odd if central.has("scannerv4", each)]
+    if central.quick:  # a quick run makes all changes in one request
+        odd = [dict(ChainMap(*odd))]
+    else:
+        central.contactless_test("scannerv4")
+    for changes in odd:
+        reply = central.test_updated(central.integration("scannerv4") | changes, update_password=True)
+        central.ok(reply, "/test/updated of type scannerv4")
+        central.same(reply.json, {}, "the answer to a test")
 
 
 @check("rules", needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"))

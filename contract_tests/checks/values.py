@@ -8,10 +8,11 @@ from typing import Any
 
 from contract_tests.checks.base import with_every_field
 from contract_tests.checks.registry import check
+from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
 from contract_tests.engine.exchange import read_json
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, member_of, read_answer, with_masks
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, read_answer, with_masks
 from contract_tests.oracle.model import check_same, expected, listed
 from contract_tests.oracle.variants import ENDPOINTS
 from mock_server.contract.tables import MASK, Message
@@ -224,8 +225,7 @@ def long_values_kept(central: Central) -> None:
 def _long(central: Central, type: str, length: int) -> Body:
     """Return an integration in which each text has `length` characters, if Central allows that."""
     body = central.integration(type)
-    member = member_of(central.contract, body) or ""
-    fields = {field.name: field for field in central.contract.message(_schema_of(central, member)).fields}
+    member, fields = central.contract.types[type].member, config_message(central.contract, type).by_name
     config = {
         key: _stretched(key, value, length)
         for key, value in body[member].items()
@@ -239,11 +239,6 @@ def _long(central: Central, type: str, length: int) -> Body:
 def _stretched(key: str, value: str, length: int) -> str:
     filling = "/" if key == "endpoint" and "/" not in value else ""
     return (value + filling).ljust(length, "x")
-
-
-def _schema_of(central: Central, member: str) -> str:
-    message = central.contract.integration.by_name[member].message
-    return message.name if message is not None else ""
 
 
 _LONG_CREDENTIAL = 2300
@@ -290,10 +285,10 @@ def texts_kept(central: Central) -> None:
     for type in ("quay",) if central.quick else central.creatable_types:
         with central.case():
             body = with_every_field(central, type, 0)
-            member = member_of(central.contract, body) or ""
+            member = central.contract.types[type].member
             config = {
                 field.name: text
-                for field in central.contract.message(_schema_of(central, member)).fields
+                for field in config_message(central.contract, type).fields
                 if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
             }
             body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
@@ -303,9 +298,7 @@ def texts_kept(central: Central) -> None:
                 body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
             id, reply = central.stored(body)
             central.ok(reply, f"type {type} with unusual texts")
-            central.same(
-                central.get(id).json, read_answer(central.contract, body, id), f"texts of type {type}, read back,"
-            )
+            reads_as(central, id, body, f"texts of type {type}, read back,")
 
 
 @check("rules", "An endpoint, cluster id, source or flag is not stored as sent", source="pkg/endpoints/validate.go")

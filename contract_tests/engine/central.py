@@ -81,9 +81,7 @@ class Central:
         changes fields of the config.
         """
         member, config = integrations.config_for(like, self.secret)
-        known = self.contract.types[like]
-        message = self.contract.integration.by_name[member].message
-        assert message is not None  # a config member is a message
+        known, message = self.contract.types[like], integrations.config_message(self.contract, like)
         for field in self.contract.later_fields(message):
             example = self.contract.example_of(message, field)
             config[field.name] = self.secret() if field.scrub == "always" else example
@@ -347,6 +345,10 @@ class Central:
             raise CheckFailed(f"{what} is not refused with Central's error", expected=expected, got=got)
         self.plain_error(reply)
 
+    def not_built(self, reply: Reply, what: str, text: str | Iterable[str] = ()) -> None:
+        """Check that a write that skips the test was refused because a client cannot be built."""
+        self.refused(reply, what, status=500, code=13, text=text)
+
     def plain_error(self, reply: Reply) -> None:
         """Check that an error repeats its message in `error` and has no details; error-shape checks the other keys."""
         usual = reply.object | {"error": reply.object.get("message"), "details": []}
@@ -385,7 +387,7 @@ class Central:
 
     @contextmanager
     def case(self) -> Any:
-        """Run one case: a failure shows only the requests of this case, and its integrations are deleted."""
+        """Run one case of several: a failure shows only its requests, and its integrations are deleted afterwards."""
         self.history = []
         self._attempts = []
         yield
