@@ -237,17 +237,16 @@ def _cheap(central: Central) -> float:
 def _repeated_times(central: Central, exchange: Exchange, times: int) -> list[float]:
     """Send similar requests, each with a new name and id, and return the seconds that they take."""
     found = []
-    for _ in range(times):
-        with central.case():
-            value = _renamed(central, exchange)
-            path = _path_to_repeat(central, exchange, value)
-            sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
-            prepared = len(central.history)
-            if exchange.method == "POST" and path == COLLECTION:
-                central.create(**sent)
-            else:
-                central.send(exchange.method, path, role=exchange.role, **sent)
-            found.append(max(each.elapsed for each in central.history[prepared:]))
+    for _ in central.cases(range(times)):
+        value = _renamed(central, exchange)
+        path = _path_to_repeat(central, exchange, value)
+        sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
+        prepared = len(central.history)
+        if exchange.method == "POST" and path == COLLECTION:
+            central.create(**sent)
+        else:
+            central.send(exchange.method, path, role=exchange.role, **sent)
+        found.append(max(each.elapsed for each in central.history[prepared:]))
     return found
 
 

@@ -169,9 +169,8 @@ def update_read_back(central: Central) -> None:
                 raise
         for id, _, creation in kept.values():
             central.keep_again(id, sent[id], creation)
-    for type in types if not central.quick else ():
-        with central.case():
-            _check_switches(central, type)
+    for type in central.cases(types if not central.quick else ()):
+        _check_switches(central, type)
 
 
 def _update_alone(central: Central, type: str, way: str, turn: int) -> None:
@@ -265,14 +264,13 @@ def _config_of_turn(central: Central, type: str, turn: int) -> Body:
 
 @check("lifecycle", "An update also changes another integration", profiles=LONGER)
 def update_changes_one(central: Central) -> None:
-    for type in central.some(central.creatable_types, 0, 6):
-        with central.case():
-            sent = _neighbours(central, type)
-            id = list(sent)[1]
-            for way in ("PUT", "PATCH"):
-                sent[id] = body_of_turn(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
-                updated(central, way, id, sent[id])
-                check_listed(central, sent, f"three integrations of type {type} after {way} of the second one")
+    for type in central.cases(central.some(central.creatable_types, 0, 6)):
+        sent = _neighbours(central, type)
+        id = list(sent)[1]
+        for way in ("PUT", "PATCH"):
+            sent[id] = body_of_turn(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
+            updated(central, way, id, sent[id])
+            check_listed(central, sent, f"three integrations of type {type} after {way} of the second one")
 
 
 def _neighbours(central: Central, type: str) -> dict[str, Body]:

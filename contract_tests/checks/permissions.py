@@ -98,10 +98,9 @@ def check_reads_refused(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
     """Check that each operation that reads refuses a caller, with the reasons of both ways to sign in."""
-    for operation, call in calls:
-        with central.case():
-            what = f"{operation} without the permission to read"
-            central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
+    for operation, call in central.cases(calls):
+        what = f"{operation} without the permission to read"
+        central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
 
 
 def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
@@ -121,10 +120,9 @@ def credentials_missing(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     check_nothing_changed(central, NOBODY, "credentials-missing")
     # Header values lose leading and trailing spaces, so a scheme alone has no trailing space.
-    for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
-        with central.case():
-            calls = central.some(writes_without_id(central), 1, 2)
-            check_writes_refused(central, calls, header(text), "credentials-missing")
+    for text in central.cases(["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]):
+        calls = central.some(writes_without_id(central), 1, 2)
+        check_writes_refused(central, calls, header(text), "credentials-missing")
     if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
         central.same(reply.message, central.text("credentials-missing"), "the whole message for an unknown caller")
@@ -225,12 +223,11 @@ def token_silent(central: Central) -> None:
     required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
     # Basic credentials: only the user name may be shown.
-    for text in (f"Bearer token-{number}", basic(f"admin:word-{number}")):
-        with central.case():
-            reply = central.list(**header(text))
-            for found in (reply.text, *reply.headers.values()):
-                if str(number) in found or text.partition(" ")[2] in found:
-                    raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
+    for text in central.cases((f"Bearer token-{number}", basic(f"admin:word-{number}"))):
+        reply = central.list(**header(text))
+        for found in (reply.text, *reply.headers.values()):
+            if str(number) in found or text.partition(" ")[2] in found:
+                raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
 
 
 @check("permissions", needs=SILENT)
@@ -242,20 +239,18 @@ def token_invalid(central: Central) -> None:
     check_reads_refused(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
-    for token in [f"{secret}x", secret[:-1], *central.some(near, 1)]:
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 2)
-            check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
+    for token in central.cases([f"{secret}x", secret[:-1], *central.some(near, 1)]):
+        calls = central.some(writes(central, central.unknown_id()), 1, 2)
+        check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
 
 
 @check("permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
     user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
-    for name, password in [(user, "wrong"), (user, ""), *more]:
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
+    for name, password in central.cases([(user, "wrong"), (user, ""), *more]):
+        calls = central.some(writes(central, central.unknown_id()), 1, 3)
+        check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
     check_reads_refused(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
@@ -271,10 +266,11 @@ def _user(authorization: str) -> str:
 @check("permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
     required_credentials(central)
-    for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            check_writes_refused(central, calls, header(text), "basic-malformed")
+    for text in central.cases(
+        central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2)
+    ):
+        calls = central.some(writes(central, central.unknown_id()), 1, 3)
+        check_writes_refused(central, calls, header(text), "basic-malformed")
     check_reads_refused(
         central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed")
     )

@@ -154,10 +154,9 @@ def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> I
             for variant in variants:
                 yield stored, stored.become(variant, **more)
         return
-    for variant in variants:
-        with central.case():
-            stored = Stored(central)
-            yield stored, stored.become(variant, **more)
+    for variant in central.cases(variants):
+        stored = Stored(central)
+        yield stored, stored.become(variant, **more)
 
 
 def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
@@ -183,11 +182,11 @@ def reconcile_needs_id(central: Central) -> None:
     central.ok(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test")
     for flag in central.some((False, None), 1):
         like, _ = central.random.choice(PLAIN)
-        for each in central.some((body, untestable(central, masked_body(central, central.integration(like)))), 1):
-            with central.case():
-                reply = central.test_updated(each, update_password=flag)
-                what = f"/test/updated of type {each['type']} without an id, updatePassword {_flag_text(flag)}"
-                central.refused_by(reply, "reconcile-needs-id", what)
+        hidden = untestable(central, masked_body(central, central.integration(like)))
+        for each in central.cases(central.some((body, hidden), 1)):
+            reply = central.test_updated(each, update_password=flag)
+            what = f"/test/updated of type {each['type']} without an id, updatePassword {_flag_text(flag)}"
+            central.refused_by(reply, "reconcile-needs-id", what)
 
 
 @check("rules", needs=_KEEPING)
@@ -252,21 +251,20 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         ("docker", {"docker": {"endpoint": "", "username": ""}}),
         ("ecr", {"ecr": {"useIam": True, "endpoint": ""}}),
     )
-    for like, changes in turned:
-        with central.case():
-            sent = from_table(central, like, changes)
-            id, reply = central.stored(sent)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, f"storing type {like}", need="odd-combinations")
-            stored = Stored(central, id, sent)
-            for spot in spots(central, sent):
-                if spot.field.scrub == "dependent":
-                    text = central.text("reconcile-dependent-unchanged", field=spot.path)
-                    value = other_values(spot, value_at(sent, spot.place))[0]
-                    body = with_value(masked_body(central, sent), spot.place, value)
-                    stored.refuses(body, text, f"that changes only {spot} to {value!r}")
-            stored.check_unchanged()
+    for like, changes in central.cases(turned):
+        sent = from_table(central, like, changes)
+        id, reply = central.stored(sent)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, f"storing type {like}", need="odd-combinations")
+        stored = Stored(central, id, sent)
+        for spot in spots(central, sent):
+            if spot.field.scrub == "dependent":
+                text = central.text("reconcile-dependent-unchanged", field=spot.path)
+                value = other_values(spot, value_at(sent, spot.place))[0]
+                body = with_value(masked_body(central, sent), spot.place, value)
+                stored.refuses(body, text, f"that changes only {spot} to {value!r}")
+        stored.check_unchanged()
 
 
 @check("rules", needs=("update-password-default",))
@@ -516,9 +514,8 @@ REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
 )
 def stored_credentials_kept(central: Central) -> None:
     if central.reuses_integrations:
-        for like in ("ecr", "azure", "ibm"):
-            with central.case():
-                _check_no_op_update(central, like)
+        for like in central.cases(("ecr", "azure", "ibm")):
+            _check_no_op_update(central, like)
     # A robot account cannot scan, so the last one needs both of its credentials.
     telling = (PROVEN[0], AUTHORIZED, PROVEN[-1])
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
@@ -574,17 +571,16 @@ def _without_credentials(message: Message, value: Body) -> Body:
 
 def _check_empty_credential_stays_empty(central: Central) -> None:
     """Check that the mask keeps an empty credential empty, so that a client that needs it cannot be built."""
-    for rule, (like, changes) in central.some(EMPTY, 1):
-        with central.case():
-            id, _ = central.created(like)
-            empty = from_table(central, like, changes)
-            central.not_built(central.put(id, empty), "PUT without the credential")
-            text = central.text(rule)
-            reply = central.patch(id, masked_body(central, empty))
-            what = f"of {like} with the mask where no credential is stored"
-            central.not_built(reply, f"PATCH {what}", text)
-            reply = central.test_updated(masked_body(central, empty) | {"id": id})
-            central.refused(reply, f"/test/updated {what}", text=text)
+    for rule, (like, changes) in central.cases(central.some(EMPTY, 1)):
+        id, _ = central.created(like)
+        empty = from_table(central, like, changes)
+        central.not_built(central.put(id, empty), "PUT without the credential")
+        text = central.text(rule)
+        reply = central.patch(id, masked_body(central, empty))
+        what = f"of {like} with the mask where no credential is stored"
+        central.not_built(reply, f"PATCH {what}", text)
+        reply = central.test_updated(masked_body(central, empty) | {"id": id})
+        central.refused(reply, f"/test/updated {what}", text=text)
 
 
 @check(
@@ -594,21 +590,20 @@ def _check_empty_credential_stays_empty(central: Central) -> None:
     needs=("update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
 )
 def credentials_replaced(central: Central) -> None:
-    for rule, (like, changes) in central.some(EMPTY, 1):
-        with central.case():
-            id, _ = central.spare(like)
-            body, text = from_table(central, like, changes), central.text(rule)
+    for rule, (like, changes) in central.cases(central.some(EMPTY, 1)):
+        id, _ = central.spare(like)
+        body, text = from_table(central, like, changes), central.text(rule)
+        if not central.quick:
+            reply = central.test(body | {"id": id})
+            central.refused(reply, f"a test of {like} without the stored credential", text=text)
+        for where, update in updates(central)[::-1]:
+            what = f"{where} of {like} that removes the credential"
+            central.not_built(update(id, body), what, text)
+            if where == "PUT" or not central.quick:
+                reply = central.patch(id, masked_body(central, body))
+                central.not_built(reply, f"PATCH that keeps the credential, after {what},", text)
             if not central.quick:
-                reply = central.test(body | {"id": id})
-                central.refused(reply, f"a test of {like} without the stored credential", text=text)
-            for where, update in updates(central)[::-1]:
-                what = f"{where} of {like} that removes the credential"
-                central.not_built(update(id, body), what, text)
-                if where == "PUT" or not central.quick:
-                    reply = central.patch(id, masked_body(central, body))
-                    central.not_built(reply, f"PATCH that keeps the credential, after {what},", text)
-                if not central.quick:
-                    central.ok(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
+                central.ok(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
     for stored, sent in each_stored(central, central.some(VARIANTS, 0)):
         body = sent
         for spot in spots(central, sent):

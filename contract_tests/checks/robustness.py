@@ -110,16 +110,16 @@ def garbage_refused(central: Central) -> None:
     ways = [("POST", ""), ("PUT", f"/{id}"), ("PATCH", f"/{id}"), ("POST", "/test"), ("POST", "/test/updated")]
     if central.quick:  # another check sends creates that are not JSON; a flaw in a valid body finds more than garbage
         operations = ("PATCH", "test", "test/updated")
-        for operation, flaw in zip(operations, central.some(INVALID_JSON[LIKELY:], len(operations)), strict=True):
-            with central.case():
-                check_client_error(
-                    send_harmlessly(central, operation, flaw), f"{operation} with {flaw.what}", "body-syntax"
-                )
+        for operation, flaw in central.cases(
+            zip(operations, central.some(INVALID_JSON[LIKELY:], len(operations)), strict=True)
+        ):
+            check_client_error(
+                send_harmlessly(central, operation, flaw), f"{operation} with {flaw.what}", "body-syntax"
+            )
     for method, path in ways[1:2] if central.quick else ways:
-        for body in central.some(_BINARY if central.quick else GARBAGE, 1, 6):
-            with central.case():
-                reply = central.send(method, COLLECTION + path, body=body)
-                check_client_error(reply, f"{method} {path} with {body[:30]!r}")
+        for body in central.cases(central.some(_BINARY if central.quick else GARBAGE, 1, 6)):
+            reply = central.send(method, COLLECTION + path, body=body)
+            check_client_error(reply, f"{method} {path} with {body[:30]!r}")
     check_alive(central)
 
 
@@ -133,9 +133,8 @@ def odd_paths(central: Central) -> None:
     some = list(central.some(PATHS, 2))
     if is_loopback(central.transport.base):
         some.append("/v1/imageintegrations/%00")  # proxies answer this one themselves
-    for path in some:
-        with central.case():
-            check_client_error(central.send("GET", path), f"GET {path[:60]}")
+    for path in central.cases(some):
+        check_client_error(central.send("GET", path), f"GET {path[:60]}")
     check_alive(central)
 
 
@@ -155,22 +154,20 @@ def odd_ids_written(central: Central) -> None:
 
 @check("robustness", "An unusual but valid query is refused", writes=False)
 def odd_queries(central: Central) -> None:
-    for query in central.some(QUERIES, 2):
-        with central.case():
-            reply = central.list(query)
-            central.ok(reply, f"the list with the query {query[:40]}")
-            central.true(reply.integrations is not None, f"the answer to {query[:40]} is not a list", got=brief(reply))
+    for query in central.cases(central.some(QUERIES, 2)):
+        reply = central.list(query)
+        central.ok(reply, f"the list with the query {query[:40]}")
+        central.true(reply.integrations is not None, f"the answer to {query[:40]} is not a list", got=brief(reply))
 
 
 @check("robustness", "An unusual header changes an answer", needs=("list-by-name",), writes=False)
 def odd_headers(central: Central) -> None:
     rest = [dict(ChainMap(*HEADERS[2:]))] if central.quick else HEADERS[2:]  # a quick run sends them all at once
-    for headers in [*HEADERS[:2], *rest]:
-        with central.case():
-            what = f"the list with {', '.join(f'{name}: {value[:40]}' for name, value in headers.items())}"
-            reply = central.list(f"?name={central.name()}", headers=headers)
-            central.ok(reply, what)
-            central.same(reply.json, {"integrations": []}, what)
+    for headers in central.cases([*HEADERS[:2], *rest]):
+        what = f"the list with {', '.join(f'{name}: {value[:40]}' for name, value in headers.items())}"
+        reply = central.list(f"?name={central.name()}", headers=headers)
+        central.ok(reply, what)
+        central.same(reply.json, {"integrations": []}, what)
     if central.quick or not central.transport.may_write:
         return
     with central.case():
@@ -190,10 +187,9 @@ def much_of_everything(central: Central) -> None:
     ]
     if central.quick:
         forms = [("many unknown fields", {**forms[0][1], "categories": ["UNKNOWN"] * 1000 + ["REGISTRY"] * 200})]
-    for what, changes in forms:
-        with central.case():
-            _, reply = central.stored(central.integration() | changes)
-            central.ok(reply, f"an integration with {what}")
+    for what, changes in central.cases(forms):
+        _, reply = central.stored(central.integration() | changes)
+        central.ok(reply, f"an integration with {what}")
     if central.quick:
         return
     with central.case():
@@ -209,27 +205,25 @@ def empty_texts(central: Central) -> None:
     with central.case():
         empty = {field.name: "" for field in central.contract.integration.fields if field.kind == "string"}
         check_client_error(central.create(empty), "a create in which every value is an empty text")
-    for type in central.some(central.creatable_types, 1):
-        with central.case():
-            body = central.integration(type)
-            member = next(name for name, value in body.items() if isinstance(value, dict))
-            body[member] = {name: "" if isinstance(value, str) else value for name, value in body[member].items()}
-            check_answered(central.create(body), f"a create of type {type} with empty texts")
+    for type in central.cases(central.some(central.creatable_types, 1)):
+        body = central.integration(type)
+        member = next(name for name, value in body.items() if isinstance(value, dict))
+        body[member] = {name: "" if isinstance(value, str) else value for name, value in body[member].items()}
+        check_answered(central.create(body), f"a create of type {type} with empty texts")
     check_alive(central)
 
 
 @check("robustness", "A NUL in a text makes the server fail, or is lost")
 def control_characters(central: Central) -> None:
     fields = ["clusterId", "type", "username", "name"]
-    for field in central.some(fields, 1):
-        with central.case():
-            text = "a\x00b"
-            changes: dict[str, Any] = {"docker": {"username": text}} if field == "username" else {field: text}
-            if field == "name":
-                changes = {field: f"{central.name()}{text}"}
-            body = central.integration(**changes)
-            reply = central.create(body=json.dumps(body).encode())
-            check_answered(reply, f"a create with a NUL in {field}")
-            if reply.status == 200:
-                reads_as(central, created_id(reply), body, f"a NUL in {field}")
+    for field in central.cases(central.some(fields, 1)):
+        text = "a\x00b"
+        changes: dict[str, Any] = {"docker": {"username": text}} if field == "username" else {field: text}
+        if field == "name":
+            changes = {field: f"{central.name()}{text}"}
+        body = central.integration(**changes)
+        reply = central.create(body=json.dumps(body).encode())
+        check_answered(reply, f"a create with a NUL in {field}")
+        if reply.status == 200:
+            reads_as(central, created_id(reply), body, f"a NUL in {field}")
     check_alive(central)

@@ -40,9 +40,8 @@ def _empty_list_path(central: Central) -> str:
 def unknown_route(central: Central) -> None:
     slash = f"{COLLECTION}/{central.unknown_id()}/"
     others = [central.random.choice(_NO_ROUTE), slash] if central.quick else (*_NO_ROUTE, slash)
-    for path in ("/v1/ImageIntegrations", *others):
-        with central.case():
-            central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
+    for path in central.cases(("/v1/ImageIntegrations", *others)):
+        central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
     if central.transport.may_write and not central.quick:
         with central.case():
             reply = central.send("POST", "/v1/nothing", value=central.integration())
@@ -73,14 +72,13 @@ def method_not_allowed(central: Central) -> None:
     if is_loopback(central.transport.base) and not central.quick:
         # Proxies answer TRACE themselves, and a shared server must not get a DELETE of the collection.
         requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
-    for method, path in requests:
-        with central.case():
-            body = central.integration() if method in ("PUT", "PATCH", "POST") else None
-            reply = central.send(method, path, value=body)
-            if method == "HEAD":
-                central.same((reply.status, reply.content), (501, b""), f"status and body of HEAD {path}")
-            else:
-                central.refused_by(reply, "method-not-allowed", f"{method} {path}")
+    for method, path in central.cases(requests):
+        body = central.integration() if method in ("PUT", "PATCH", "POST") else None
+        reply = central.send(method, path, value=body)
+        if method == "HEAD":
+            central.same((reply.status, reply.content), (501, b""), f"status and body of HEAD {path}")
+        else:
+            central.refused_by(reply, "method-not-allowed", f"{method} {path}")
 
 
 @check("rules")
@@ -233,9 +231,8 @@ def path_escapes(central: Central) -> None:
     # The error repeats the decoded id, so nothing has to be created.
     unknown = central.unknown_id()
     ids = {unknown.replace("-", "%2D"): unknown, f"{unknown}:verb": f"{unknown}:verb"}
-    for path, id in ids.items():
-        with central.case():
-            central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
+    for path, id in central.cases(ids.items()):
+        central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
 
 
 _ODD = "<a>&'\"\u00e9"

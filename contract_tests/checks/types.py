@@ -101,17 +101,16 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
             raise Skip(f"nothing can break the rule on Central {central.version}")
         for like, changes in central.some(known, _IN_A_QUICK_RUN.get(rule, 1), 3):
             central.control_of(like)
-            for way in central.some(("create", "test"), 1):
-                with central.case():
-                    body = from_table(central, like, changes)
-                    if rule in _OPTIONAL:
-                        member = str(member_of(central.contract, body))
-                        body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
-                    what = f"a {way} of type {body['type']} with {_shown(changes)}"
-                    if way == "create":
-                        check_build_fails(central, central.create(body), rule, body, f"{what}, without a test,")
-                    else:
-                        check_test_fails(central, central.test(body), rule, body, what)
+            for way in central.cases(central.some(("create", "test"), 1)):
+                body = from_table(central, like, changes)
+                if rule in _OPTIONAL:
+                    member = str(member_of(central.contract, body))
+                    body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
+                what = f"a {way} of type {body['type']} with {_shown(changes)}"
+                if way == "create":
+                    check_build_fails(central, central.create(body), rule, body, f"{what}, without a test,")
+                else:
+                    check_test_fails(central, central.test(body), rule, body, what)
 
     return run
 
@@ -201,11 +200,10 @@ def category_implemented(central: Central) -> None:
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
 )
 def first_category_tested(central: Central) -> None:
-    for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
-        with central.case():
-            reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
-            text = LABELS[order[0]] + central.text("quay-endpoint-required")
-            central.refused(reply, f"a test with the categories {order}", text=text)
+    for order in central.cases((BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1])):
+        reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
+        text = LABELS[order[0]] + central.text("quay-endpoint-required")
+        central.refused(reply, f"a test with the categories {order}", text=text)
     with central.case():
         # Scanner V4 passes without contacting anything; the other category fails.
         body = central.integration("scannerv4", categories=["SCANNER", "REGISTRY"])
@@ -298,15 +296,14 @@ def missing_fields_listed(central: Central) -> None:
         ("clairV4", {"clairV4": None}, "Clair v4 Validation",
          ["clair-v4-config-required", "clair-v4-endpoint-required"]),
     ]  # fmt: skip
-    for like, changes, start, rules in (every, *central.some(lists, 1)):
-        with central.case():
-            body = from_table(central, like, changes)
-            text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
-            what = f"type {like} with {_shown(changes)}"
-            if central.random.choice((True, False)):
-                central.not_built(central.create(body), f"a create of {what}", text)
-            else:
-                central.refused(central.test(body), f"a test of {what}", text=text)
+    for like, changes, start, rules in central.cases((every, *central.some(lists, 1))):
+        body = from_table(central, like, changes)
+        text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
+        what = f"type {like} with {_shown(changes)}"
+        if central.random.choice((True, False)):
+            central.not_built(central.create(body), f"a create of {what}", text)
+        else:
+            central.refused(central.test(body), f"a test of {what}", text=text)
 
 
 _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload identity", "quay with a robot account")
@@ -335,21 +332,20 @@ def odd_combinations(central: Central) -> None:
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
     valid += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
-    for what, like, changes, _ in valid:
-        with central.case():
-            body = from_table(central, like, changes)
-            reply = central.create(body)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, f"a create of {what}")
-            id = created_id(reply)
-            check_stored(central, id, body, what)
-            check_listed(central, {id: body}, f"{what}, in the list")
-            other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
-            for _, update in updates(central):
-                central.ok(update(id, other), "an update to another type", need="update-replaces")
-                central.ok(update(id, body), f"an update to {what}")
-                check_stored(central, id, body, f"{what}, after an update")
+    for what, like, changes, _ in central.cases(valid):
+        body = from_table(central, like, changes)
+        reply = central.create(body)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, f"a create of {what}")
+        id = created_id(reply)
+        check_stored(central, id, body, what)
+        check_listed(central, {id: body}, f"{what}, in the list")
+        other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
+        for _, update in updates(central):
+            central.ok(update(id, other), "an update to another type", need="update-replaces")
+            central.ok(update(id, body), f"an update to {what}")
+            check_stored(central, id, body, f"{what}, after an update")
 
 
 @check("rules", needs=("update-not-rolled-back",))
@@ -365,11 +361,10 @@ def ecr_authorization_erased(central: Central) -> None:
         ("an access key id", {"accessKeyId": central.secret()}, "ecr-secret-key-required"),
         ("a secret access key", {"secretAccessKey": central.secret()}, "ecr-access-key-required"),
     ]
-    for one, config, rule in alone:
-        with central.case():
-            # This is not enough: once the authorization data is erased, a key is missing.
-            body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
-            central.not_built(central.create(body), f"a create with authorization data and {one}", central.text(rule))
+    for one, config, rule in central.cases(alone):
+        # This is not enough: once the authorization data is erased, a key is missing.
+        body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
+        central.not_built(central.create(body), f"a create with authorization data and {one}", central.text(rule))
     with central.case():
         # Only a registry's client erases authorization data, so an integration without the category keeps it.
         id, sent = central.spare("ecr")
@@ -387,18 +382,17 @@ def ecr_authorization_erased(central: Central) -> None:
         kept = ecr.get("authorizationData") if isinstance(ecr, dict) else None
         what = "an ecr integration without the category REGISTRY loses its authorization data"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)
-    for config in central.some(others, 1):
-        with central.case():
-            body = from_table(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
-            reply = central.create(body)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, "a create with authorization data that the client does not use", need="create")
-            ecr = reply.object.get("ecr")
-            answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
-            central.same(answered, None, "the unused authorization data in the answer to a create")
-            # Central stores the integration before it erases the data from the answer.
-            reads_as(central, created_id(reply), body, "the stored integration")
+    for config in central.cases(central.some(others, 1)):
+        body = from_table(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
+        reply = central.create(body)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, "a create with authorization data that the client does not use", need="create")
+        ecr = reply.object.get("ecr")
+        answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
+        central.same(answered, None, "the unused authorization data in the answer to a create")
+        # Central stores the integration before it erases the data from the answer.
+        reads_as(central, created_id(reply), body, "the stored integration")
     if central.quick:
         return
     with central.case():
@@ -424,14 +418,13 @@ def registry_reachable(central: Central) -> None:
     """Check that a test of each type contacts the endpoint: one that cannot be reached fails the test."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
         raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
-    for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
-        with central.case():
-            member = central.contract.types[like].member
-            body = central.integration(like, **{member: {"endpoint": f"https://{_NOWHERE}"}})
-            if like == "clairify":
-                body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
-            label = LABELS[body["categories"][0]]
-            central.refused(central.test(body), f"a test of type {like} with a host that does not exist", text=label)
+    for like in central.cases(central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3)):
+        member = central.contract.types[like].member
+        body = central.integration(like, **{member: {"endpoint": f"https://{_NOWHERE}"}})
+        if like == "clairify":
+            body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
+        label = LABELS[body["categories"][0]]
+        central.refused(central.test(body), f"a test of type {like} with a host that does not exist", text=label)
     if central.quick:
         return
     for like, endpoint, label in (
@@ -443,11 +436,10 @@ def registry_reachable(central: Central) -> None:
             ("a create", central.create),
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
-        for what, send in ways:
-            with central.case():
-                body = central.integration(like, skipTestIntegration=False, **{like: {"endpoint": endpoint}})
-                central.refused(send(body), f"{what} of a {like} that does not exist", text=label)
-                check_only_stored(central, {}, f"{what} that failed")
+        for what, send in central.cases(ways):
+            body = central.integration(like, skipTestIntegration=False, **{like: {"endpoint": endpoint}})
+            central.refused(send(body), f"{what} of a {like} that does not exist", text=label)
+            check_only_stored(central, {}, f"{what} that failed")
 
 
 @check(
@@ -465,14 +457,13 @@ def test_text(central: Central) -> None:
         ("clairify", {"categories": NODE, "clairify": {"endpoint": ""}}, central.text("clairify-endpoint-required"), 3),
     ]
     for like, changes, text, wraps in [*forms[:2], *central.some(forms[2:], 1)]:
-        for way in central.some(("create", "test"), 1):
-            with central.case():
-                body = central.integration(like, skipTestIntegration=False, **changes)
-                reply = central.create(body) if way == "create" else central.test(body)
-                suffixes = ": invalid arguments" * (wraps - (way == "test"))
-                wanted = LABELS[body["categories"][0]] + text + suffixes
-                central.refused(reply, f"a {way} of {like} as {body['categories']}", text=text)
-                central.same(reply.message, wanted, f"the whole message of a {way} of {like} as {body['categories']}")
+        for way in central.cases(central.some(("create", "test"), 1)):
+            body = central.integration(like, skipTestIntegration=False, **changes)
+            reply = central.create(body) if way == "create" else central.test(body)
+            suffixes = ": invalid arguments" * (wraps - (way == "test"))
+            wanted = LABELS[body["categories"][0]] + text + suffixes
+            central.refused(reply, f"a {way} of {like} as {body['categories']}", text=text)
+            central.same(reply.message, wanted, f"the whole message of a {way} of {like} as {body['categories']}")
 
 
 @check(
@@ -496,38 +487,37 @@ def test_passes(central: Central) -> None:
 @check("rules", needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"))
 def azure_member_converted(central: Central) -> None:
     # One of the rules cannot be checked with type azure, so a quick run uses another type.
-    for type in central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus"):
-        with central.case():
-            id, sent = central.spare("docker", type=type)
-            if not central.quick:
-                reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
-            rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
-            azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
-            dependent: tuple[tuple[str, Body], ...] = (
-                ("Endpoint", {"endpoint": "other.example.com"}),
-                ("WifEnabled", {"wifEnabled": True}),
-            )
-            for field, change in central.some(dependent, 1):
-                with central.attempt():
-                    path = f"ImageIntegration.ImageIntegration_Azure.AzureConfig.{field}"
-                    text = central.text("reconcile-dependent-unchanged", field=path)
-                    reply = central.patch(id, rest | {"azure": azure | change})
-                    central.refused(reply, f"PATCH to an azure member with another {field}", text=text)
-            if type != "azure":
-                with central.attempt():
-                    text = central.text("reconcile-same-member", sent="Azure", stored="Docker")
-                    reply = central.patch(id, rest | {"azure": azure, "type": type})
-                    central.refused(reply, f"PATCH of type {type} to an azure member", text=text)
-            body = rest | {"azure": azure}
-            central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
-            reads_as(central, id, body, "an integration after its conversion to azure")
-            if not central.quick:
-                # azure needs a password: this fails if the conversion lost the stored one.
-                central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
-            back = {key: value for key, value in sent.items() if key != "docker"}
-            text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
-            reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
-            central.refused(reply, "PATCH back to the docker member", text=text)
+    for type in central.cases(central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus")):
+        id, sent = central.spare("docker", type=type)
+        if not central.quick:
+            reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
+        rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
+        azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
+        dependent: tuple[tuple[str, Body], ...] = (
+            ("Endpoint", {"endpoint": "other.example.com"}),
+            ("WifEnabled", {"wifEnabled": True}),
+        )
+        for field, change in central.some(dependent, 1):
+            with central.attempt():
+                path = f"ImageIntegration.ImageIntegration_Azure.AzureConfig.{field}"
+                text = central.text("reconcile-dependent-unchanged", field=path)
+                reply = central.patch(id, rest | {"azure": azure | change})
+                central.refused(reply, f"PATCH to an azure member with another {field}", text=text)
+        if type != "azure":
+            with central.attempt():
+                text = central.text("reconcile-same-member", sent="Azure", stored="Docker")
+                reply = central.patch(id, rest | {"azure": azure, "type": type})
+                central.refused(reply, f"PATCH of type {type} to an azure member", text=text)
+        body = rest | {"azure": azure}
+        central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
+        reads_as(central, id, body, "an integration after its conversion to azure")
+        if not central.quick:
+            # azure needs a password: this fails if the conversion lost the stored one.
+            central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
+        back = {key: value for key, value in sent.items() if key != "docker"}
+        text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
+        reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
+        central.refused(reply, "PATCH back to the docker member", text=text)
     if central.quick:
         return
     with central.case():

@@ -316,21 +316,18 @@ def endpoint_parses(central: Central) -> None:
     needs=("category-required",),
 )
 def endpoint_as_sent(central: Central) -> None:
-    for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
-        with central.case():
-            # The missing category proves that the body was read, and stores nothing. A space is a valid name.
-            both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
-            reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
-            what = (
-                f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a space as its name"
-            )
-            only = central.text("category-required")
-            central.refused(reply, what, text=only)
-            if f"Validation error: {only}: " in reply.message:
-                continue
-            for word, rule in (("endpoint", "endpoint-as-sent"), ("name", "name-required"), ("", "problems-listed")):
-                if word in reply.message:
-                    raise CheckFailed(what, expected=f"Validation error: {only}", got=brief(reply), check=rule)
+    for pair in central.cases(central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6)):
+        # The missing category proves that the body was read, and stores nothing. A space is a valid name.
+        both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
+        reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
+        what = f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a space as its name"
+        only = central.text("category-required")
+        central.refused(reply, what, text=only)
+        if f"Validation error: {only}: " in reply.message:
+            continue
+        for word, rule in (("endpoint", "endpoint-as-sent"), ("name", "name-required"), ("", "problems-listed")):
+            if word in reply.message:
+                raise CheckFailed(what, expected=f"Validation error: {only}", got=brief(reply), check=rule)
     if not central.quick:
         with central.case():
             id, sent = central.spare()
@@ -528,10 +525,9 @@ def ecr_iam_managed(central: Central) -> None:
 
 @check("rules", needs=("name-required", "category-required"))
 def integration_required(central: Central) -> None:
-    for flag in central.some((True, False, None), 1, 3):
-        with central.case():
-            reply = central.test_updated(None, update_password=flag)
-            central.refused_by(reply, "integration-required", "test/updated without a config")
+    for flag in central.cases(central.some((True, False, None), 1, 3)):
+        reply = central.test_updated(None, update_password=flag)
+        central.refused_by(reply, "integration-required", "test/updated without a config")
     if not central.quick:
         with central.case():
             # Central puts the id of the path into an empty config.
@@ -769,15 +765,14 @@ def shows_database(central: Central) -> bool:
 def database_error(central: Central) -> None:
     """Check that an update with an empty id, which has no row, fails with this release's error and stores nothing."""
     rule = central.rule("database-error")
-    for where, update in central.some(updates(central), 1):
-        with central.case():
-            body = central.integration()
-            reply = update("", body)
-            text = constant_pieces(rule.message)
-            central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
-            if not shows_database(central):
-                central.true(_DATABASE not in reply.message, "the error shows the database's text", got=reply.message)
-            central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
+    for where, update in central.cases(central.some(updates(central), 1)):
+        body = central.integration()
+        reply = update("", body)
+        text = constant_pieces(rule.message)
+        central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
+        if not shows_database(central):
+            central.true(_DATABASE not in reply.message, "the error shows the database's text", got=reply.message)
+        central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
 
 
 @check("rules", "A write that the database refuses is visible afterwards", source="pkg/search/postgres")
@@ -838,20 +833,19 @@ def categories_sorted(central: Central) -> None:
         ("quay", [["SCANNER", "REGISTRY", "SCANNER"], ["REGISTRY", "REGISTRY"], ["SCANNER", "REGISTRY", "REGISTRY"]]),
     ]
     known = [(like, lists) for like, lists in orders if all(central.has(like, {"categories": each}) for each in lists)]
-    for like, lists in central.some(known, 1):
-        with central.case():
-            id, sent = central.created(like, categories=lists[0])
-            reads_as(central, id, sent, f"categories created as {lists[0]}")
-            for categories in central.some(lists[1:], 1):
-                sent = sent | {"categories": categories}
-                _, update = central.random.choice(updates(central))
-                central.ok(update(id, sent), f"an update with the categories {categories}")
-                reads_as(central, id, sent, f"categories replaced by {categories}")
-            if not central.quick:
-                sent = sent | {"categories": lists[0]}
-                central.ok(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
-                reads_as(central, id, sent, f"categories patched to {lists[0]}")
-                # No type has all three, so building the clients fails, but the update is stored.
-                sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
-                central.not_built(central.put(id, sent), "PUT with three categories")
-                reads_as(central, id, sent, "an integration with three categories")
+    for like, lists in central.cases(central.some(known, 1)):
+        id, sent = central.created(like, categories=lists[0])
+        reads_as(central, id, sent, f"categories created as {lists[0]}")
+        for categories in central.some(lists[1:], 1):
+            sent = sent | {"categories": categories}
+            _, update = central.random.choice(updates(central))
+            central.ok(update(id, sent), f"an update with the categories {categories}")
+            reads_as(central, id, sent, f"categories replaced by {categories}")
+        if not central.quick:
+            sent = sent | {"categories": lists[0]}
+            central.ok(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
+            reads_as(central, id, sent, f"categories patched to {lists[0]}")
+            # No type has all three, so building the clients fails, but the update is stored.
+            sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
+            central.not_built(central.put(id, sent), "PUT with three categories")
+            reads_as(central, id, sent, "an integration with three categories")

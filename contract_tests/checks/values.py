@@ -34,14 +34,13 @@ SOURCE = {
 )
 def create_answer(central: Central) -> None:
     """Check every field of every type; a quick run checks the answers to earlier creates."""
-    for type in central.creatable_types:
-        with central.case():
-            id, sent = central.standing(type)
-            if not central.reuses_integrations:
-                central.remove(id)
-                sent = with_every_field(central, type, len(type))
-                central.create(sent)
-            _check_answer(central, sent, type)
+    for type in central.cases(central.creatable_types):
+        id, sent = central.standing(type)
+        if not central.reuses_integrations:
+            central.remove(id)
+            sent = with_every_field(central, type, len(type))
+            central.create(sent)
+        _check_answer(central, sent, type)
     with central.case():
         sent_before = central.transport.exchanges if central.quick else []
         made = [each for each in sent_before if (each.check, each.status) == ("categories-sorted", 200)]
@@ -253,20 +252,20 @@ _LONG_CREDENTIAL = 2300
 )
 def long_credentials_kept(central: Central) -> None:
     """Check with a service account: truncated it is invalid JSON, so an update that keeps the stored one is refused."""
-    for length in (_LONG_CREDENTIAL,) if central.quick else (_LONG_CREDENTIAL, 5000, 20_000):
-        with central.case():
-            account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
-            sent = central.integration("artifactregistry", google={"serviceAccount": account})
-            id, reply = central.stored(sent)
-            central.ok(reply, f"a service account of {len(account)} characters")
-            kept = sent | {"google": sent["google"] | {"serviceAccount": MASK}}
-            central.ok(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
+    for length in central.cases((_LONG_CREDENTIAL,) if central.quick else (_LONG_CREDENTIAL, 5000, 20_000)):
+        account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
+        sent = central.integration("artifactregistry", google={"serviceAccount": account})
+        id, reply = central.stored(sent)
+        central.ok(reply, f"a service account of {len(account)} characters")
+        kept = sent | {"google": sent["google"] | {"serviceAccount": MASK}}
+        central.ok(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
     if central.quick:
         return
-    for like, name in (("docker", "password"), ("quay", "oauthToken"), ("ibm", "apiKey"), ("azure", "password")):
-        with central.case():
-            body = central.integration(like, **{like: {name: central.secret() + "x" * 5000}})
-            central.ok(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
+    for like, name in central.cases(
+        (("docker", "password"), ("quay", "oauthToken"), ("ibm", "apiKey"), ("azure", "password"))
+    ):
+        body = central.integration(like, **{like: {name: central.secret() + "x" * 5000}})
+        central.ok(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
 
 
 _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
@@ -282,23 +281,22 @@ def texts_kept(central: Central) -> None:
     """Check every text of every type except credentials, endpoints and texts from which a client is built."""
     text = " <b>&amp;'\"\t\x01 "
     # The most deeply nested texts are in a message inside the config.
-    for type in ("quay",) if central.quick else central.creatable_types:
-        with central.case():
-            body = with_every_field(central, type, 0)
-            member = central.contract.types[type].member
-            config = {
-                field.name: text
-                for field in config_message(central.contract, type).fields
-                if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
-            }
-            body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
-            if type == "quay":
-                body["categories"] = ["REGISTRY"]
-                robot = {"username": text, "password": central.secret()}
-                body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
-            id, reply = central.stored(body)
-            central.ok(reply, f"type {type} with unusual texts")
-            reads_as(central, id, body, f"texts of type {type}, read back,")
+    for type in central.cases(("quay",) if central.quick else central.creatable_types):
+        body = with_every_field(central, type, 0)
+        member = central.contract.types[type].member
+        config = {
+            field.name: text
+            for field in config_message(central.contract, type).fields
+            if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
+        }
+        body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
+        if type == "quay":
+            body["categories"] = ["REGISTRY"]
+            robot = {"username": text, "password": central.secret()}
+            body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
+        id, reply = central.stored(body)
+        central.ok(reply, f"type {type} with unusual texts")
+        reads_as(central, id, body, f"texts of type {type}, read back,")
 
 
 @check("rules", "An endpoint, cluster id, source or flag is not stored as sent", source="pkg/endpoints/validate.go")

@@ -91,19 +91,17 @@ def _check_flaws_refused(
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
     tried = flaws[:likely] if central.quick and likely else central.some(flaws, quick, default)
-    for flaw in tried:
-        with central.case():
-            reply = central.create(body=flaw.spoil(json.dumps(make()).encode()))
-            central.refused(reply, f"a create with {flaw.what}", status=found.status, code=found.code, text=flaw.text)
+    for flaw in central.cases(tried):
+        reply = central.create(body=flaw.spoil(json.dumps(make()).encode()))
+        central.refused(reply, f"a create with {flaw.what}", status=found.status, code=found.code, text=flaw.text)
     anywhere = [flaw for flaw in flaws if flaw.anywhere]
     if central.quick:
         anywhere = [flaw for flaw in anywhere if flaw not in tried] or anywhere
-    for operation in central.some(_ELSEWHERE, 1) if anywhere else ():
-        with central.case():
-            flaw = central.random.choice(anywhere)
-            reply = send_harmlessly(central, operation, flaw)
-            what = f"{operation} with {flaw.what}"
-            central.refused(reply, what, status=found.status, code=found.code, text=flaw.text)
+    for operation in central.cases(central.some(_ELSEWHERE, 1) if anywhere else ()):
+        flaw = central.random.choice(anywhere)
+        reply = send_harmlessly(central, operation, flaw)
+        what = f"{operation} with {flaw.what}"
+        central.refused(reply, what, status=found.status, code=found.code, text=flaw.text)
 
 
 class Stored:
@@ -279,12 +277,11 @@ def unexpected_token(central: Central) -> None:
     _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, likely=3)
     if central.quick:
         return
-    for value, token in ((1893553445, "1893553445"), ({"seconds": 1893553445}, "{")):
-        with central.case():
-            body = with_authorization(central, "")
-            body["ecr"]["authorizationData"]["expiresAt"] = value
-            text = f"unexpected token {token}"
-            central.refused(central.create(body), f"a create with the time {json.dumps(value)}", text=text)
+    for value, token in central.cases(((1893553445, "1893553445"), ({"seconds": 1893553445}, "{"))):
+        body = with_authorization(central, "")
+        body["ecr"]["authorizationData"]["expiresAt"] = value
+        text = f"unexpected token {token}"
+        central.refused(central.create(body), f"a create with the time {json.dumps(value)}", text=text)
 
 
 @check("rules")
@@ -292,15 +289,14 @@ def extension_name(central: Central) -> None:
     """Central does not document extension names, so a target may treat one as an unknown field."""
     kinds = central.contract.proto_types
     rule = central.rules["extension-name"]
-    for name in central.some(central.random.sample(sorted(kinds), 3), 1, 1):
-        with central.case():
-            reply = central.create({f"[{name}]": 1})
-            if central.text("name-required") in reply.message:
-                central.note("The target ignores a field name in brackets; Central refuses it.")
-                continue
-            wrong_type = f'unable to resolve "[{name}]": found wrong type'
-            text = f"cannot be extended by {name}" if kinds[name] == "extension" else wrong_type
-            central.refused(reply, f"a create with a field [{name}]", status=rule.status, code=rule.code, text=text)
+    for name in central.cases(central.some(central.random.sample(sorted(kinds), 3), 1, 1)):
+        reply = central.create({f"[{name}]": 1})
+        if central.text("name-required") in reply.message:
+            central.note("The target ignores a field name in brackets; Central refuses it.")
+            continue
+        wrong_type = f'unable to resolve "[{name}]": found wrong type'
+        text = f"cannot be extended by {name}" if kinds[name] == "extension" else wrong_type
+        central.refused(reply, f"a create with a field [{name}]", status=rule.status, code=rule.code, text=text)
 
 
 _TWICE = (
@@ -431,9 +427,8 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
     if "authorization" not in central.shared.controls:
         central.control(with_authorization(central, "2030-01-02T03:04:05Z"))
         central.shared.controls.add("authorization")
-    for time in times:
-        with central.case():
-            central.refused(central.create(with_authorization(central, time)), f"the time {time!r}", text=text)
+    for time in central.cases(times):
+        central.refused(central.create(with_authorization(central, time)), f"the time {time!r}", text=text)
 
 
 @check("rules")
@@ -554,23 +549,22 @@ _UNKNOWN_FIELDS: Body = {
 @check("rules", needs=("null-is-absent",))
 def unknown_field_dropped(central: Central) -> None:
     what = "unknown fields"
-    for type in ["quay", *central.some(central.creatable_types, 0, 0)]:
-        with central.case():
-            stored, meant = Stored(central, creates=True), central.integration(type)
-            meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
-            member = member_of(central.contract, meant) or ""
-            sent = meant | _UNKNOWN_FIELDS
-            sent |= {key: meant[key] | _UNKNOWN_FIELDS for key in (member, "source")}
-            if type == "quay":
-                sent[member] |= {"oauth_token": "other"}  # protobuf's name has no underscore
-            stored.becomes(sent, meant, what)
-            if central.quick:
-                continue
-            meant = meant | {"name": central.name()}
-            update = {"config": meant | _UNKNOWN_FIELDS, "updatePassword": True, "update": 1, "UpdatePassword": False}
-            reply = central.send("PATCH", f"{COLLECTION}/{stored.id}", value=update)
-            central.ok(reply, f"a PATCH with {what}")
-            stored.reads_as(meant, f"a PATCH with {what}")
+    for type in central.cases(["quay", *central.some(central.creatable_types, 0, 0)]):
+        stored, meant = Stored(central, creates=True), central.integration(type)
+        meant["source"] = {"clusterId": "cluster", "namespace": "namespace", "imagePullSecretName": "secret"}
+        member = member_of(central.contract, meant) or ""
+        sent = meant | _UNKNOWN_FIELDS
+        sent |= {key: meant[key] | _UNKNOWN_FIELDS for key in (member, "source")}
+        if type == "quay":
+            sent[member] |= {"oauth_token": "other"}  # protobuf's name has no underscore
+        stored.becomes(sent, meant, what)
+        if central.quick:
+            continue
+        meant = meant | {"name": central.name()}
+        update = {"config": meant | _UNKNOWN_FIELDS, "updatePassword": True, "update": 1, "UpdatePassword": False}
+        reply = central.send("PATCH", f"{COLLECTION}/{stored.id}", value=update)
+        central.ok(reply, f"a PATCH with {what}")
+        stored.reads_as(meant, f"a PATCH with {what}")
 
 
 def in_proto_names(message: Message, value: Mapping[str, Any]) -> Body:
@@ -709,10 +703,9 @@ def number_forms(central: Central) -> None:
         sent = re.sub(r'(?<="numConcurrentScans": )-?\d+', form, json.dumps(meant)).encode()
         stored.becomes(sent, meant, f"the number {form}")
     others = [each for each in plain if each[1] != number] if central.quick else []
-    for form, _ in (*central.some(quoted, 1), *central.some(others, 1)):
-        with central.case():
-            body = f'{{"clairify": {{"numConcurrentScans": {form}}}}}'.encode()
-            check_body_was_read(central, central.create(body=body), f"a create with the number {form}")
+    for form, _ in central.cases((*central.some(quoted, 1), *central.some(others, 1))):
+        body = f'{{"clairify": {{"numConcurrentScans": {form}}}}}'.encode()
+        check_body_was_read(central, central.create(body=body), f"a create with the number {form}")
 
 
 _TIMES = (
@@ -748,9 +741,8 @@ _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x
 
 @check("rules", needs=_READ)
 def trailing_data_ignored(central: Central) -> None:
-    for tail in central.some(_TAILS, 1, 2):
-        with central.case():
-            check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} after its body")
+    for tail in central.cases(central.some(_TAILS, 1, 2)):
+        check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} after its body")
     stored = Stored(central)
     for tail in central.some(_TAILS, 0, 3):
         meant = central.integration()
@@ -768,11 +760,8 @@ def empty_body(central: Central) -> None:
         ("PUT", item, b""),
         ("PATCH", item, b""),
     )
-    for method, path, body in requests[:1] if central.quick else requests:
-        with central.case():
-            check_body_was_read(
-                central, central.send(method, path, body=body), f"{method} {path} with the body {body!r}"
-            )
+    for method, path, body in central.cases(requests[:1] if central.quick else requests):
+        check_body_was_read(central, central.send(method, path, body=body), f"{method} {path} with the body {body!r}")
     if central.quick:
         return
     with central.case():
@@ -812,10 +801,9 @@ _CONTENT_TYPES = (
 
 @check("rules", needs=_READ)
 def content_type_ignored(central: Central) -> None:
-    for content_type in central.some(_CONTENT_TYPES, 1):
-        with central.case():
-            reply = central.create({}, headers={"Content-Type": content_type})
-            check_body_was_read(central, reply, f"a create with the content type {content_type}")
+    for content_type in central.cases(central.some(_CONTENT_TYPES, 1)):
+        reply = central.create({}, headers={"Content-Type": content_type})
+        check_body_was_read(central, reply, f"a create with the content type {content_type}")
     stored = Stored(central)
     for content_type in central.some(_CONTENT_TYPES, 0, 2):
         # A two-byte character shows whether the body is read as UTF-8 whatever its content type.

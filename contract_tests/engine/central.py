@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -392,6 +392,12 @@ class Central:
         self._attempts = []
         yield
         self.clean()
+
+    def cases(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield each item in a case of its own."""
+        for item in items:
+            with self.case():
+                yield item
 
     @contextmanager
     def attempt(self) -> Any:
