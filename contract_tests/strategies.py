@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from contract_tests.engine.exchange import COLLECTION
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, without
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
@@ -169,10 +169,10 @@ def configs(
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
     make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
-    message = contract.integration.by_name[known.member].message
-    assert message is not None  # a config member is a message
     later = {
-        field.name: _field_values(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS
+        field.name: _field_values(field, secrets)
+        for field in contract.later_fields(config_message(contract, type))
+        if field.kind in _KINDS
     }
     drawn = make(secrets, wanted)
     return st.builds(lambda body, more: body | more, drawn, _fields({}, later)) if later else drawn
@@ -451,11 +451,10 @@ def broken(
     known = contract.types[integration["type"]]
     if breach.categories is not None:
         integration["categories"] = list(breach.categories)
-    message = contract.integration.by_name[known.member].message
-    assert message is not None  # a config member is a message
     if not breach.member:
         del integration[known.member]
     else:
+        message = config_message(contract, integration["type"])
         integration[known.member] = _with_changes(draw, integration[known.member], breach.config, message)
     return _with_changes(draw, integration, breach.changes, contract.integration), contract.rules[rule]
 
@@ -643,7 +642,7 @@ def _with_other_member(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
     member = contract.types[body["type"]].member
     others = [each.name for each in contract.integration.fields if each.oneof and each.name != member]
     moved = body | {draw(st.sampled_from(others)): body[member]}
-    return moved if draw(_RARELY) else _without(member, moved)
+    return moved if draw(_RARELY) else without(member, moved)
 
 
 def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
@@ -659,7 +658,7 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
             return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
     how = draw(st.sampled_from(_FAULTS.get(field.kind, _FAULTS["message"])))
-    rest = _without(name, body)
+    rest = without(name, body)
     if how == "left out":
         return rest
     if how in _ODD_VALUES:
@@ -709,7 +708,7 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     ids = [id for id, _ in stored]
     for id, body in stored:
         if draw(_RARELY):  # Central stores a PUT without a config, although it fails
-            sent = _without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
+            sent = without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
             scene.ask(draw(st.sampled_from(_CHANGING)), sent, id, keeps=draw(st.booleans()))
             if draw(st.booleans()):
                 scene.ask("UpdateImageIntegration", scene.hidden(body, MASK), id, keeps=True)
@@ -753,11 +752,7 @@ def _with_credentials(draw: st.DrawFn, scene: Scene, body: Body, ids: Sequence[s
     if how == "id":
         return sent | {"id": draw(st.sampled_from((*ids, _UNKNOWN_IDS[0])))}
     if how == "left out":
-        return _without(draw(st.sampled_from((scene.member(body["type"]), "source"))), sent)
+        return without(draw(st.sampled_from((scene.member(body["type"]), "source"))), sent)
     if how == "other config":
         return _with_other_member(draw, sent, scene.contract)
     return _with_one_fault(draw, sent, scene.contract.integration) if how == "fault" else sent
-
-
-def _without(name: str, body: Body) -> Body:
-    return {each: value for each, value in body.items() if each != name}

@@ -94,6 +94,15 @@ def check_writes_refused(
         central.refused_by(call(**caller), rule, f"{operation} that breaks {rule}", **values)
 
 
+def check_some_writes_refused(
+    central: Central, caller: Caller, rule: str, few: int, usual: int | None = None, **values: str
+) -> None:
+    """Check that some of the operations that write, on an unknown id, refuse a caller by the rule."""
+    check_writes_refused(
+        central, central.some(writes(central, central.unknown_id()), few, usual), caller, rule, **values
+    )
+
+
 def check_reads_refused(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
@@ -188,13 +197,10 @@ def write_permission(central: Central) -> None:
         check_nothing_changed(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not has_no_role(central):
         with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 3, 6)
-            check_writes_refused(central, calls, {"role": "no-access"}, "write-permission")
+            check_some_writes_refused(central, {"role": "no-access"}, "write-permission", 3, 6)
     if given.read_only is not None and not central.quick:
         with central.case():  # the answer does not depend on whether the integration exists
-            check_writes_refused(
-                central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission"
-            )
+            check_some_writes_refused(central, {"role": "read-only"}, "write-permission", 6)
 
 
 @check("permissions", needs=(*ORDERED, "token-invalid"))
@@ -207,10 +213,7 @@ def role_missing(central: Central) -> None:
     else:
         raise Skip("needs a caller without a role; give --no-role-token-file")
     if central.quick:
-        with central.case():
-            check_writes_refused(
-                central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing"
-            )
+        check_some_writes_refused(central, caller, "role-missing", 2)
     else:
         check_nothing_changed(central, caller, "role-missing")
 
@@ -235,13 +238,12 @@ def token_invalid(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
     with central.case():
-        check_writes_refused(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
+        check_some_writes_refused(central, wrong, "token-invalid", 4)
     check_reads_refused(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
     for token in central.cases([f"{secret}x", secret[:-1], *central.some(near, 1)]):
-        calls = central.some(writes(central, central.unknown_id()), 1, 2)
-        check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
+        check_some_writes_refused(central, header(f"Bearer {token}"), "token-invalid", 1, 2)
 
 
 @check("permissions", needs=SILENT)
@@ -249,8 +251,8 @@ def basic_invalid(central: Central) -> None:
     user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
     for name, password in central.cases([(user, "wrong"), (user, ""), *more]):
-        calls = central.some(writes(central, central.unknown_id()), 1, 3)
-        check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
+        caller = header(basic(f"{name}:{password}"))
+        check_some_writes_refused(central, caller, "basic-invalid", 1, 3, user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
     check_reads_refused(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
@@ -266,14 +268,11 @@ def _user(authorization: str) -> str:
 @check("permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
     required_credentials(central)
-    for text in central.cases(
-        central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2)
-    ):
-        calls = central.some(writes(central, central.unknown_id()), 1, 3)
-        check_writes_refused(central, calls, header(text), "basic-malformed")
-    check_reads_refused(
-        central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed")
-    )
+    malformed = ["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"]
+    for text in central.cases(central.some(malformed, 2)):
+        check_some_writes_refused(central, header(text), "basic-malformed", 1, 3)
+    calls = central.some(reads(central), 1, 2)
+    check_reads_refused(central, calls, header("Basic !!!"), central.text("basic-malformed"))
 
 
 # -- the request and the answer -----------------------------------------------------------------------

@@ -6,7 +6,7 @@ The contract's `x-scrub` marks the credentials and the fields on which they depe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from contract_tests.checks.validation import check_only_stored, from_table, is_m
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, masked, member_of, read_answer, value_at, with_value
+from contract_tests.engine.integrations import Body, masked, member_of, read_answer, value_at, with_value, without
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.steps import updates
 from contract_tests.oracle.variants import (
@@ -103,26 +103,29 @@ class Stored:
             self.central.ok(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
         return self.sent
 
-    def refuses(self, body: Body, text: str, what: str) -> None:
-        """Check that an update that keeps the credentials is refused; the update also changes the name."""
+    def refuses(self, body: Body, what: str, rule: str, **values: object) -> None:
+        """Check that a rule refuses an update that keeps the credentials; the update also changes the name."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
             if self._is_kept and reply.status == 200:
                 self.central.claim(self.sent["type"])  # other checks must not reuse it, because it has changed
-            self._raise_if_free_field(body, reply, text)
-            if not is_managed(self.central, reply):
-                self.central.refused(reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", text=text)
+            self._check_refused(body, reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", rule, values)
 
-    def refuses_test(self, body: Body, text: str, what: str) -> None:
-        """Check that a test with the stored credentials is refused; if the target accepts it, it contacts nothing."""
+    def refuses_test(self, body: Body, what: str, rule: str, **values: object) -> None:
+        """Check that a rule refuses a test with the stored credentials; an accepted test contacts nothing."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
-            self._raise_if_free_field(body, reply, text)
-            if not is_managed(self.central, reply):
-                self.central.refused(reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", text=text)
+            self._check_refused(body, reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", rule, values)
+
+    def _check_refused(self, body: Body, reply: Reply, what: str, rule: str, values: Mapping[str, object]) -> None:
+        """Check that the rule refused a request, and not because of a field on which no credential depends."""
+        central, text = self.central, self.central.text(rule, **values)
+        self._raise_if_free_field(body, reply, text)
+        if not is_managed(central, reply):
+            central.refused(reply, what, text=text)
 
     def _raise_if_free_field(self, body: Body, reply: Reply, text: str) -> None:
         """Raise a failure if the error names a field on which no credential depends, such as the name."""
@@ -193,12 +196,10 @@ def reconcile_needs_id(central: Central) -> None:
 def reconcile_needs_config(central: Central) -> None:
     for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
-        text = central.text("reconcile-needs-config")
-        absent = {key: value for key, value in sent.items() if key != member}
-        for body in central.some((absent, sent | {member: None}), 1):
-            stored.refuses(body, text, "without a config member")
+        for body in central.some((without(member, sent), sent | {member: None}), 1):
+            stored.refuses(body, "without a config member", "reconcile-needs-config")
             if not central.quick:
-                stored.refuses_test(body, text, "without a config member")
+                stored.refuses_test(body, "without a config member", "reconcile-needs-config")
         stored.check_unchanged()
 
 
@@ -217,11 +218,12 @@ def reconcile_same_member(central: Central) -> None:
             if "endpoint" in sent[mine]:
                 # The two bodies are as similar as possible: only the config member differs.
                 other[members[like]]["endpoint"] = sent[mine]["endpoint"]
-            rest = {key: value for key, value in sent.items() if key != mine}
-            text = central.text("reconcile-same-member", sent=go_names[members[like]], stored=go_names[mine])
+            rest = without(mine, sent)
+            names = {"sent": go_names[members[like]], "stored": go_names[mine]}
             for type in central.some((like, sent["type"]), 1):
                 body = rest | {members[like]: other[members[like]], "type": type}
-                stored.refuses(body, text, f"of a {mine} member, as type {type} with a {members[like]} member")
+                what = f"of a {mine} member, as type {type} with a {members[like]} member"
+                stored.refuses(body, what, "reconcile-same-member", **names)
         stored.check_unchanged()
 
 
@@ -233,15 +235,14 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         for spot in spots(central, sent):
             if spot.field.scrub != "dependent":
                 continue
-            text = central.text("reconcile-dependent-unchanged", field=spot.path)
             values = other_values(spot, value_at(sent, spot.place))
             if central.quick:  # every type has an endpoint, so each value is tried with one type
                 few, is_endpoint = values[: len(PLAIN)], spot.field.name == "endpoint"
                 turns[is_endpoint] += 1
                 values = [few[turns[is_endpoint] % len(few)]]
             for value in values:
-                body = with_value(kept, spot.place, value)
-                stored.refuses(body, text, f"that changes only {spot} to {value!r}")
+                body, what = with_value(kept, spot.place, value), f"that changes only {spot} to {value!r}"
+                stored.refuses(body, what, "reconcile-dependent-unchanged", field=spot.path)
         stored.check_unchanged()
     if central.quick:
         return
@@ -260,10 +261,10 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         stored = Stored(central, id, sent)
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent":
-                text = central.text("reconcile-dependent-unchanged", field=spot.path)
                 value = other_values(spot, value_at(sent, spot.place))[0]
                 body = with_value(masked_body(central, sent), spot.place, value)
-                stored.refuses(body, text, f"that changes only {spot} to {value!r}")
+                what = f"that changes only {spot} to {value!r}"
+                stored.refuses(body, what, "reconcile-dependent-unchanged", field=spot.path)
         stored.check_unchanged()
 
 
@@ -274,7 +275,6 @@ def reconcile_credential_masked(central: Central) -> None:
         for spot in spots(central, sent):
             if spot.field.scrub != "always":
                 continue
-            text = central.text("reconcile-credential-masked", field=spot.path)
             right = value_at(sent, spot.place)
             values = [right or central.secret(), "*****", "*******", central.secret(), f"{MASK} ", " "]
             few = [values[turn % len(values)]] if central.quick else values
@@ -282,7 +282,7 @@ def reconcile_credential_masked(central: Central) -> None:
             for value in few:
                 body = with_value(masked_body(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
-                stored.refuses(body, text, f"with {what} in {spot}")
+                stored.refuses(body, f"with {what} in {spot}", "reconcile-credential-masked", field=spot.path)
         stored.check_unchanged()
 
 
@@ -292,9 +292,8 @@ def reconcile_message_kept(central: Central) -> None:
     for stored, sent, places in _with_messages(central):
         paths |= {str(spot): spot.path for spot in spots(central, sent)}
         for place in places:
-            text = central.text("reconcile-message-kept", field=paths[place])
             body = with_value(masked_body(central, sent), tuple(place.split(".")), None)
-            stored.refuses(body, text, f"without the stored {place}")
+            stored.refuses(body, f"without the stored {place}", "reconcile-message-kept", field=paths[place])
         stored.check_unchanged()
 
 
@@ -308,7 +307,6 @@ def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, 
 
 @check("rules", needs=_KEEPING)
 def reconcile_message_not_added(central: Central) -> None:
-    text = central.text("reconcile-message-not-added")
     half: Variant = ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}})
     for stored, sent in each_stored(
         central, (*central.some((("docker", {}), half), 0), *central.some((("quay", {}), ("ecr", {})), 1))
@@ -325,7 +323,7 @@ def reconcile_message_not_added(central: Central) -> None:
         for place, values in messages.items():
             for value in central.some(values, 1):
                 body = with_value(masked_body(central, sent), tuple(place.split(".")), value)
-                stored.refuses(body, text, f"with a {place} although none is stored")
+                stored.refuses(body, f"with a {place} although none is stored", "reconcile-message-not-added")
         stored.check_unchanged()
 
 
@@ -388,38 +386,37 @@ def reconcile_on_test(central: Central) -> None:
         kept = masked_body(central, sent)
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent":
-                text = central.text("reconcile-dependent-unchanged", field=spot.path)
                 body = with_value(kept, spot.place, other_values(spot, value_at(sent, spot.place))[0])
-                stored.refuses_test(body, text, f"that changes only {spot}")
+                what = f"that changes only {spot}"
+                stored.refuses_test(body, what, "reconcile-dependent-unchanged", field=spot.path)
             elif spot.field.scrub == "always" and not central.quick:
-                text = central.text("reconcile-credential-masked", field=spot.path)
                 body = with_value(kept, spot.place, central.secret())
-                stored.refuses_test(body, text, f"with a credential in {spot}")
+                what = f"with a credential in {spot}"
+                stored.refuses_test(body, what, "reconcile-credential-masked", field=spot.path)
         stored.check_unchanged()
     if central.options.allow_registry_tests or is_loopback(central.transport.base):
         _check_test_uses_stored_password(central)
     for stored, sent in each_stored(central, (VARIANTS[1],)):
         kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
-        text = central.text("reconcile-credential-masked", field=f"{path}.QuayConfig_RobotAccount.Password")
         body = with_value(kept, ("quay", "registryRobotCredentials", "password"), central.secret())
-        stored.refuses_test(body, text, "with a credential")
+        password = f"{path}.QuayConfig_RobotAccount.Password"
+        stored.refuses_test(body, "with a credential", "reconcile-credential-masked", field=password)
         if not central.quick:
-            text = central.text("reconcile-message-kept", field=f"{path}.RegistryRobotCredentials")
-            stored.refuses_test(with_value(kept, ("quay", "registryRobotCredentials"), None), text, "without robot")
-        text = central.text("reconcile-message-not-added")
-        stored.refuses_test(kept | {"source": SOURCE}, text, "with a source although none is stored")
-        body = {key: value for key, value in kept.items() if key != "quay"} | masked_body(
-            central, central.integration()
-        )
-        text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
-        stored.refuses_test(body, text, "with another config member")
+            body, field = (
+                with_value(kept, ("quay", "registryRobotCredentials"), None),
+                f"{path}.RegistryRobotCredentials",
+            )
+            stored.refuses_test(body, "without robot", "reconcile-message-kept", field=field)
+        added = kept | {"source": SOURCE}
+        stored.refuses_test(added, "with a source although none is stored", "reconcile-message-not-added")
+        body = without("quay", kept) | masked_body(central, central.integration())
+        stored.refuses_test(body, "with another config member", "reconcile-same-member", sent="Docker", stored="Quay")
         stored.check_unchanged()
         if central.quick or "node-scanner-type-known" not in central.rules:
             continue
         # An accepted test fails only when the client is built, because of its category.
-        text = central.text("node-scanner-type-known", type='"quay"')
-        stored.refuses_test(kept, text, "with masked credentials")
+        stored.refuses_test(kept, "with masked credentials", "node-scanner-type-known", type='"quay"')
 
 
 def _check_test_uses_stored_password(central: Central) -> None:
@@ -668,7 +665,7 @@ def config_member_kept(central: Central) -> None:
         text = "updating integration error: " + central.text("quay-config-required")
         central.not_built(central.patch(id, body), "PATCH to a type with another member", text)
         quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
-        body = {key: value for key, value in body.items() if key != "ibm"} | {"quay": quay}
+        body = without("ibm", body) | {"quay": quay}
         text = central.text("reconcile-same-member", sent="Quay", stored="Ibm")
         central.refused(central.patch(id, body), "PATCH to the config member of that type", text=text)
 
@@ -677,7 +674,7 @@ def _check_azure_member_kept(central: Central) -> None:
     with central.case():
         id, sent = central.created("azure")
         azure = sent["azure"]
-        rest = {key: value for key, value in sent.items() if key != "azure"}
+        rest = without("azure", sent)
         docker = {"endpoint": azure["endpoint"], "username": azure["username"], "password": MASK}
         text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
         for type in ("azure", "docker"):

@@ -12,7 +12,7 @@ from contract_tests.checks.validation import check_only_stored, from_table, is_m
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, Skip
-from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of
+from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of, without
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_listed, check_stored
 from contract_tests.oracle.steps import updates
@@ -491,7 +491,7 @@ def azure_member_converted(central: Central) -> None:
         id, sent = central.spare("docker", type=type)
         if not central.quick:
             reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
-        rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
+        rest = without("docker", sent) | {"type": "azure"}
         azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
         dependent: tuple[tuple[str, Body], ...] = (
             ("Endpoint", {"endpoint": "other.example.com"}),
@@ -505,23 +505,22 @@ def azure_member_converted(central: Central) -> None:
                 central.refused(reply, f"PATCH to an azure member with another {field}", text=text)
         if type != "azure":
             with central.attempt():
-                text = central.text("reconcile-same-member", sent="Azure", stored="Docker")
                 reply = central.patch(id, rest | {"azure": azure, "type": type})
-                central.refused(reply, f"PATCH of type {type} to an azure member", text=text)
+                what = f"PATCH of type {type} to an azure member"
+                central.refused_by(reply, "reconcile-same-member", what, sent="Azure", stored="Docker")
         body = rest | {"azure": azure}
         central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
         reads_as(central, id, body, "an integration after its conversion to azure")
         if not central.quick:
             # azure needs a password: this fails if the conversion lost the stored one.
             central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
-        back = {key: value for key, value in sent.items() if key != "docker"}
-        text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
-        reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
-        central.refused(reply, "PATCH back to the docker member", text=text)
+        reply = central.patch(id, without("docker", sent) | {"docker": sent["docker"] | {"password": ""}})
+        what = "PATCH back to the docker member"
+        central.refused_by(reply, "reconcile-same-member", what, sent="Docker", stored="Azure")
     if central.quick:
         return
     with central.case():
         id, sent = central.created("azure")
-        body = {key: value for key, value in sent.items() if key != "azure"} | central.integration(type="azure")
+        body = without("azure", sent) | central.integration(type="azure")
         central.ok(central.put(id, body), "PUT of type azure with a docker member")
         reads_as(central, id, body, "a docker member of type azure after PUT, which converts nothing")

@@ -44,7 +44,8 @@ class Central:
         self.options: Options = replace(options, profile=profile) if profile else options
         self.random = random.Random(f"{self.options.seed}:{check}")
         self._serial = shared.serials.get(check, 0)
-        self._mine: list[str] = []
+        self._mine: dict[str, None] = {}
+        """Ids of integrations that the end of the case deletes, in the order of their creation."""
         self._read_until = len(transport.exchanges)
         self._history_lock = threading.Lock()
         self.history: list[Exchange] = []
@@ -153,7 +154,7 @@ class Central:
         """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
         if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
-            self._mine.append(id)
+            self._mine[id] = None
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
@@ -182,8 +183,8 @@ class Central:
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
         reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
-        if reply.status == 200 and id in self._mine:
-            self._mine.remove(id)
+        if reply.status == 200:
+            self._mine.pop(id, None)
         return reply
 
     def test(self, value: Any = None, **request: Any) -> Reply:
@@ -220,7 +221,7 @@ class Central:
         reply = self.create(value, **request)
         id = str(reply.object.get("id"))
         if self.reuses_integrations and id in self._mine:
-            self._mine.remove(id)
+            del self._mine[id]
             self.shared.spare = id, self.history[-1]
         return id, reply
 
@@ -259,13 +260,11 @@ class Central:
     def remove(self, id: str) -> None:
         """Delete an integration of this check and ignore the answer."""
         self.delete(id)
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
 
     def keep(self, id: str, sent: Body) -> None:
         """Keep the integration that was just created for later checks; the run deletes it at its end."""
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
@@ -283,7 +282,7 @@ class Central:
         if kept is None:
             return None
         id, sent, _ = kept
-        self._mine.append(id)
+        self._mine[id] = None
         return id, sent
 
     def keep_again(self, id: str, sent: Body, creation: Exchange) -> None:
@@ -293,8 +292,7 @@ class Central:
 
     def gone(self, id: str) -> None:
         """Stop tracking an integration that something other than `delete` has deleted."""
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
 
     def clean(self) -> None:
         """Delete the integrations that the check has left.

@@ -180,6 +180,11 @@ def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
     return answer | {"id": id}
 
 
+def without(name: str, body: Body) -> Body:
+    """Return a copy of a body that lacks a field."""
+    return {each: value for each, value in body.items() if each != name}
+
+
 def value_at(body: Body, place: tuple[str, ...]) -> Any:
     """Return the value at a place, or None if nothing was sent."""
     found: Any = body
