@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.checks.validation import fresh
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_json
@@ -194,7 +194,9 @@ def read_after_create(central: Central) -> None:
         central.history = [creations[id], central.history[-1]]
         what = f"GET of a new integration of type {sent[id]['type']}"
         central.ok(reply, what)
-        _compare_sent(central, id, reply.json, sent[id], what)
+        expected = read_answer(central.contract, sent[id], id)
+        answer = with_masks(central.contract, reply.json)
+        central.same(_sent_part(answer, sent[id]), _sent_part(expected, sent[id]), what)
     for id in doubtful:
         central.history = [creations[id], listing]
         what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
@@ -219,11 +221,6 @@ def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:
     return bool(_sent_part(with_masks(central.contract, item), sent) == _sent_part(expected, sent))
 
 
-def _compare_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
-    expected = read_answer(central.contract, sent, id)
-    central.same(_sent_part(with_masks(central.contract, answer), sent), _sent_part(expected, sent), what)
-
-
 def _sent_part(value: Any, sent: Any) -> Any:
     """Return only the fields of an answer that were sent."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
@@ -237,7 +234,7 @@ def _sent_part(value: Any, sent: Any) -> Any:
 @check(
     "base",
     "DELETE does not delete, deletes more than one, or is not answered {}",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
 def delete_answer(central: Central) -> None:
@@ -293,7 +290,7 @@ def list_by_name(central: Central) -> None:
 @check(
     "base",
     "PUT or PATCH does not store what was sent, or changes another integration",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
 def update(central: Central) -> None:

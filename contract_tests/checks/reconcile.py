@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.checks.validation import check_only_stored, from_table, is_managed, reads_as, untestable
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
@@ -371,7 +371,7 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
 @check(
     "rules",
     "/test/updated does not apply a rule about stored credentials",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=(
         "test-ignores-skip",
         "reconcile-dependent-unchanged",
@@ -430,11 +430,7 @@ def _check_test_uses_stored_password(central: Central) -> None:
         central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
 
 
-@check(
-    "rules",
-    "A missing updatePassword does not count as false",
-    source="central/imageintegration/service/service_impl.go",
-)
+@check("rules", "A missing updatePassword does not count as false", source=SERVICE)
 def update_password_default(central: Central) -> None:
     id, sent = central.spare("ibm")
     text = central.text(
@@ -583,7 +579,7 @@ def _check_empty_credential_stays_empty(central: Central) -> None:
 @check(
     "rules",
     "PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
 )
 def credentials_replaced(central: Central) -> None:

@@ -37,6 +37,9 @@ FOUNDATION = (
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
 """Modules whose checks come first within a group, because requests are routed, read and validated in this order."""
 
+SERVICE = "central/imageintegration/service/service_impl.go"
+"""The source file of most behaviour that is not a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import PreconditionFailed
@@ -244,7 +244,7 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 @check(
     "rules",
     "An error that repeats a text changes its characters, or quotes them differently from Central",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("update-missing", "registry-type-known", "name-unique"),
 )
 def texts_in_refusals(central: Central) -> None:

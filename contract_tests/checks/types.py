@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.registry import LONGER, SERVICE, check
 from contract_tests.checks.validation import check_only_stored, from_table, is_managed, reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
@@ -146,7 +146,7 @@ for _rule in NOT_CREATED:
 @check(
     "rules",
     "An update accepts what a create refuses",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
 )
@@ -196,7 +196,7 @@ def category_implemented(central: Central) -> None:
 @check(
     "rules",
     "A failed test does not report the first failing category, in the order sent",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
 )
 def first_category_tested(central: Central) -> None:
@@ -445,7 +445,7 @@ def registry_reachable(central: Central) -> None:
 @check(
     "rules",
     "The error of a failed test lacks the label or the suffixes of its category",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("first-category-tested", "node-scanner-type-known", "scanner-type-known", "registry-type-known"),
 )
 def test_text(central: Central) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed, Skip
@@ -543,7 +543,7 @@ def integration_required(central: Central) -> None:
 @check(
     "rules",
     "An integration that fails its test is stored, or is not tested",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("scanner-type-known", "create-rolled-back"),
 )
 def tested_before_stored(central: Central) -> None:
@@ -559,11 +559,7 @@ def tested_before_stored(central: Central) -> None:
     check_only_stored(central, {id: sent}, "failed tests")
 
 
-@check(
-    "rules",
-    "An integration is tested although skipTestIntegration is set: 400 instead of 500",
-    source="central/imageintegration/service/service_impl.go",
-)
+@check("rules", "An integration is tested although skipTestIntegration is set: 400 instead of 500", source=SERVICE)
 def skip_test_respected(central: Central) -> None:
     id, sent = central.standing("docker")
     text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
@@ -577,9 +573,7 @@ def skip_test_respected(central: Central) -> None:
         central.not_built(reply, f"{where} of an integration whose client cannot be built", text)
 
 
-@check(
-    "rules", "A test with skipTestIntegration tests nothing", source="central/imageintegration/service/service_impl.go"
-)
+@check("rules", "A test with skipTestIntegration tests nothing", source=SERVICE)
 def test_ignores_skip(central: Central) -> None:
     text = central.text("scanner-type-known", type='"docker"')
     for skip in (True,) if central.quick else (True, False, None):
@@ -695,12 +689,7 @@ def scanner_v4_not_deleted(central: Central) -> None:
     central.same(central.get(scanner["id"]).status, 200, "reading Scanner V4 after the DELETE")
 
 
-@check(
-    "rules",
-    "Scanner V4 becomes an integration of another type",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("scanner-v4-type-fixed",),
-)
+@check("rules", "Scanner V4 becomes an integration of another type", source=SERVICE, needs=("scanner-v4-type-fixed",))
 def scanner_v4_stays(central: Central) -> None:
     scanner = _scanner_v4_of_the_target(central)
     for where, update in updates(central):

@@ -6,12 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contract_tests.checks.base import with_every_field
-from contract_tests.checks.registry import check
+from contract_tests.checks.base import created_id_of, with_every_field
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
-from contract_tests.engine.exchange import read_json
 from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, read_answer, with_masks
 from contract_tests.oracle.model import check_same, expected, listed
 from contract_tests.oracle.variants import ENDPOINTS
@@ -29,7 +28,7 @@ SOURCE = {
 @check(
     "schema",
     "The answer to a create differs from the stored integration (apart from credentials)",
-    source="central/imageintegration/service/service_impl.go",
+    source=SERVICE,
     needs=("categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
@@ -55,10 +54,10 @@ def create_answer(central: Central) -> None:
 
 def _check_answer(central: Central, sent: Body, what: str) -> None:
     """Compare the answer to a create, the last request, with the body that was sent."""
-    answer = read_json(central.history[-1].reply)
-    id = str(answer.get("id")) if isinstance(answer, dict) else ""
-    expected = read_answer(central.contract, sent, id)
-    central.same(with_masks(central.contract, answer), expected, f"the answer to a create of type {what}")
+    creation = central.history[-1]
+    answer = with_masks(central.contract, creation.answer.json)
+    expected = read_answer(central.contract, sent, created_id_of(creation))
+    central.same(answer, expected, f"the answer to a create of type {what}")
 
 
 def _with_sub_messages(central: Central) -> list[Body]:
@@ -119,11 +118,7 @@ def _check_complete(
             central.true(value is not None, where, expected="a value", got=value)
 
 
-@check(
-    "schema",
-    "The list and a read show an integration differently",
-    source="central/imageintegration/service/service_impl.go",
-)
+@check("schema", "The list and a read show an integration differently", source=SERVICE)
 def list_item_equals_read(central: Central) -> None:
     ids = [] if central.quick else [central.standing(type)[0] for type in central.some(central.creatable_types, 2, 2)]
     if not central.quick:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
@@ -79,6 +80,7 @@ def _check_flaws_refused(
     rule: str,
     flaws: Iterable[Flaw],
     *,
+    text: str = "",
     quick: int = 1,
     likely: int = 0,
     default: int | None = None,
@@ -86,14 +88,16 @@ def _check_flaws_refused(
 ) -> None:
     """Check that `rule` refuses the flaws in a create, and one of them in each other operation.
 
-    A quick run tries the first `likely` ones, or `quick` random ones.
+    Each error contains `text`, followed by that of its flaw. A quick run tries the first `likely` flaws, or `quick`
+    random ones.
     """
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])
     tried = flaws[:likely] if central.quick and likely else central.some(flaws, quick, default)
     for flaw in central.cases(tried):
         reply = central.create(body=flaw.spoil(json.dumps(make()).encode()))
-        central.refused(reply, f"a create with {flaw.what}", status=found.status, code=found.code, text=flaw.text)
+        what = f"a create with {flaw.what}"
+        central.refused(reply, what, status=found.status, code=found.code, text=text + flaw.text)
     anywhere = [flaw for flaw in flaws if flaw.anywhere]
     if central.quick:
         anywhere = [flaw for flaw in anywhere if flaw not in tried] or anywhere
@@ -101,7 +105,7 @@ def _check_flaws_refused(
         flaw = central.random.choice(anywhere)
         reply = send_harmlessly(central, operation, flaw)
         what = f"{operation} with {flaw.what}"
-        central.refused(reply, what, status=found.status, code=found.code, text=flaw.text)
+        central.refused(reply, what, status=found.status, code=found.code, text=text + flaw.text)
 
 
 class Stored:
@@ -174,7 +178,7 @@ def body_truncated(central: Central) -> None:
         Flaw("the last byte of its body missing", lambda body: body[:-1]),
         *(Flaw("the end of its body missing", cut) for _ in range(4)),
     ]
-    _check_flaws_refused(central, "body-truncated", [flaw._replace(text="unexpected EOF") for flaw in flaws], default=5)
+    _check_flaws_refused(central, "body-truncated", flaws, text="unexpected EOF", default=5)
 
 
 LIKELY = 3
@@ -200,8 +204,7 @@ INVALID_JSON = (
 @check("rules")
 def body_syntax(central: Central) -> None:
     # The rest of the text is Go's and changes with its releases.
-    flaws = [flaw._replace(text="invalid character") for flaw in INVALID_JSON]
-    _check_flaws_refused(central, "body-syntax", flaws, likely=LIKELY)
+    _check_flaws_refused(central, "body-syntax", INVALID_JSON, text="invalid character", likely=LIKELY)
 
 
 def _as_cluster(text: str | bytes) -> Callable[[bytes], bytes]:
@@ -366,33 +369,28 @@ _WRONG_INSIDE = (
     Flaw("5 in the source", _before_name('"source": {"namespace": 5}'), "string field namespace"),
 )
 
-_INVALID_INT32 = ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
+_INVALID_INT32 = [
+    Flaw(
+        f"{value} for an int32",
+        _substitute('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
+        "int32 field numConcurrentScans",
+        anywhere=False,
+    )
+    for value in ("5.5", "2147483648", "true", '" 5"', '""', "-2147483649", "{}")
+]
 
 
 @check("rules", needs=("null-is-absent", "number-forms"))
 def field_value(central: Central) -> None:
-    flaws = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_VALUE]
-    strings, bools, enums = flaws[:2], flaws[2:6], flaws[6:]
-    if central.quick:
-        flaws = [central.random.choice(strings), central.random.choice(bools), *enums]
-    _check_flaws_refused(central, "field-value", flaws, quick=3)
-    inside = [flaw._replace(text=f"invalid value for {flaw.text}") for flaw in _WRONG_INSIDE]
-    _check_flaws_refused(central, "field-value", central.some(inside, 1))
-    _check_flaws_refused(
-        central,
-        "field-value",
-        [
-            Flaw(
-                f"{value} for an int32",
-                _substitute('"numConcurrentScans": 7', f'"numConcurrentScans": {value}'),
-                "invalid value for int32 field numConcurrentScans",
-                anywhere=False,
-            )
-            for value in _INVALID_INT32
-        ],
-        likely=4,
-        integration=lambda: central.integration("clairify"),
+    text = "invalid value for "
+    strings, bools, enums = _WRONG_VALUE[:2], _WRONG_VALUE[2:6], _WRONG_VALUE[6:]
+    each_kind = (
+        [central.random.choice(strings), central.random.choice(bools), *enums] if central.quick else _WRONG_VALUE
     )
+    _check_flaws_refused(central, "field-value", each_kind, text=text, quick=3)
+    _check_flaws_refused(central, "field-value", central.some(_WRONG_INSIDE, 1), text=text)
+    clairify = partial(central.integration, "clairify")
+    _check_flaws_refused(central, "field-value", _INVALID_INT32, text=text, likely=4, integration=clairify)
     for type in central.some(central.creatable_types, 0, 0):
         _each_field_of_config(central, type)
 
@@ -433,11 +431,8 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
 
 @check("rules")
 def timestamp_format(central: Central) -> None:
-    _refused_times(
-        central,
-        _NO_TIME[:3] if central.quick else _NO_TIME,
-        "invalid google.protobuf.Timestamp value",
-    )
+    times = _NO_TIME[:3] if central.quick else _NO_TIME
+    _refused_times(central, times, "invalid google.protobuf.Timestamp value")
 
 
 @check("rules")
