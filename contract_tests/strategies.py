@@ -100,10 +100,6 @@ def _int32() -> SearchStrategy[int]:
     return st.sampled_from((0, 1, 5, -1, INT32 - 1, -INT32)) | st.integers(-INT32, INT32 - 1)
 
 
-def _times() -> SearchStrategy[str]:
-    return st.sampled_from(_TIMES)
-
-
 def sources() -> SearchStrategy[Body | None]:
     """Draw the source of an integration that Sensor found, or None."""
     return st.none() | st.fixed_dictionaries(
@@ -138,11 +134,6 @@ def _check_strategies(**given: SearchStrategy[str] | None) -> None:
             raise ValueError(f"{what}={strategy!r} is not a strategy; pass one, such as st.just({strategy!r})")
 
 
-def _check_form(form: str | None) -> None:
-    if form not in (None, "minimal", "full"):
-        raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
-
-
 # -- configurations -------------------------------------------------------------------------------
 
 
@@ -168,13 +159,12 @@ def configs(
     _check_known("categories", categories or (), known.categories)
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
-    make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
     later = {
         field.name: _field_values(field, secrets)
         for field in contract.later_fields(config_message(contract, type))
         if field.kind in _KINDS
     }
-    drawn = make(secrets, wanted)
+    drawn = _CONFIGS[known.member](secrets, wanted)
     return st.builds(lambda body, more: body | more, drawn, _fields({}, later)) if later else drawn
 
 
@@ -222,7 +212,7 @@ def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Bod
     keys = needed | {"accessKeyId": secrets, "secretAccessKey": secrets}
     container = needed | {"useIam": st.just(True)}
     role = {"useAssumeRole": st.just(True), "assumeRoleId": st.sampled_from(("role", "payments-reader", "path/role"))}
-    data = {"username": filled, "password": secrets, "expiresAt": _times()}
+    data = {"username": filled, "password": secrets, "expiresAt": st.sampled_from(_TIMES)}
     roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
     return st.one_of(
         _fields(keys, {"endpoint": endpoints(), **roles}),
@@ -490,7 +480,8 @@ def realistic(
     Raises:
         ValueError: the type or form is unknown.
     """
-    _check_form(form)
+    if form not in (None, "minimal", "full"):
+        raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
     contract = _at(version)
     _check_known("types", types, contract.types)
     scene = Scene(Drawn(draw), version=version or contract.release.line, form=form)
@@ -502,8 +493,7 @@ def realistic(
             return scene.variant(wanted)
     categories = draw(st.sampled_from(_category_lists(contract.types[type].categories)))
     body = scene.integration(type, categories=categories)
-    found = draw(st.booleans())
-    if found:
+    if draw(st.booleans()):
         body["source"] = {
             "clusterId": scene.values.cluster(""),
             "namespace": scene.values.team(""),
@@ -615,7 +605,8 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     body = draw(integrations(types=types, version=version, tested=None))
     wrong = draw(st.sampled_from((*[()] * 3, ("endpoint",), ("member",), ("endpoint", "member"), ("categories",))))
     if "endpoint" in wrong:
-        body = _with_forbidden_endpoint(draw, body, contract)
+        member, endpoint = contract.types[body["type"]].member, draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))
+        body = body | {member: body[member] | {"endpoint": endpoint}}
     if "member" in wrong:
         body = _with_other_member(draw, body, contract)
     if "categories" in wrong:
@@ -629,12 +620,6 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
         flags = draw(st.fixed_dictionaries({}, optional={"updatePassword": st.booleans() | st.sampled_from(_JUNK)}))
         sent = flags | draw(st.sampled_from(({"config": body}, {"config": body}, {"config": None}, {})))
     return operation.method, operation.path.replace("{id}", id), sent
-
-
-def _with_forbidden_endpoint(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
-    """Return the integration with an endpoint that Central refuses."""
-    member = contract.types[body["type"]].member
-    return body | {member: body[member] | {"endpoint": draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))}}
 
 
 def _with_other_member(draw: st.DrawFn, body: Body, contract: Contract) -> Body:

@@ -48,7 +48,7 @@ def error_shape(central: Central) -> None:
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
             continue  # not an error; other checks report that
         _check_error(central, reply, f"the error for {what}")
-    for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
+    for method in ("PUT", "PATCH", "DELETE") if central.options.may_write and not central.quick else ():
         central.plain_error(central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}))
 
 

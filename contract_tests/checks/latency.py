@@ -92,7 +92,8 @@ class Recorded:
         place = self._place[exchange.number]
         before = self.exchanges[max(0, place - _NEAR) : place][::-1]
         after = self.exchanges[place + 1 : place + 1 + _NEAR]
-        sides = ([each.elapsed for each in side if not _have_same_kind(each, exchange)] for side in (before, after))
+        kind = operation_of(exchange)
+        sides = ([each.elapsed for each in side if operation_of(each) != kind] for side in (before, after))
         return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
 
     def is_even(self, group: Sequence[Exchange]) -> bool:
@@ -116,10 +117,6 @@ class Recorded:
 def _asks_aws(exchange: Exchange) -> bool:
     """Return whether Central may build an ECR client for a request, which asks AWS for a token."""
     return exchange.method in ("POST", "PUT", "PATCH") and _type_of(exchange) == "ecr"
-
-
-def _have_same_kind(one: Exchange, other: Exchange) -> bool:
-    return operation_of(one) == operation_of(other)
 
 
 def _measured(central: Central) -> list[Exchange]:
@@ -421,8 +418,7 @@ def _costs_so_far(exchanges: Sequence[Exchange]) -> tuple[dict[str, float], dict
 
 
 def _cost_key(exchange: Exchange) -> str:
-    operation = operation_of(exchange)
-    what = operation.id if operation else exchange.path
+    what = _operation(exchange)
     return f"{what} by name" if "?name=" in exchange.path else what
 
 

@@ -265,18 +265,13 @@ def _config_of_turn(central: Central, type: str, turn: int) -> Body:
 @check("lifecycle", "An update also changes another integration", profiles=LONGER)
 def update_changes_one(central: Central) -> None:
     for type in central.cases(central.some(central.creatable_types, 0, 6)):
-        sent = _neighbours(central, type)
+        name = central.name()
+        sent = dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
         id = list(sent)[1]
         for way in ("PUT", "PATCH"):
             sent[id] = body_of_turn(central, type, 1 if way == "PUT" else 2) | {"name": sent[id]["name"]}
             updated(central, way, id, sent[id])
             check_listed(central, sent, f"three integrations of type {type} after {way} of the second one")
-
-
-def _neighbours(central: Central, type: str) -> dict[str, Body]:
-    """Create three integrations of a type whose names have a common prefix."""
-    name = central.name()
-    return dict(central.created(type, name=name + ending) for ending in ("", "-a", "-ab"))
 
 
 @check("lifecycle", "A repeated read or update has a different result")

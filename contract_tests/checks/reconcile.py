@@ -15,7 +15,16 @@ from contract_tests.checks.validation import check_only_stored, from_table, is_m
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, masked, member_of, read_answer, value_at, with_value, without
+from contract_tests.engine.integrations import (
+    Body,
+    masked,
+    member_of,
+    read_answer,
+    value_at,
+    with_value,
+    without,
+    without_credentials,
+)
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.steps import updates
 from contract_tests.oracle.variants import (
@@ -530,7 +539,7 @@ def stored_credentials_kept(central: Central) -> None:
                 if shown != expected:
                     raise CheckFailed(f"GET after {what}", expected=expected, got=shown, check="reconcile-free-fields")
         if not central.quick:
-            left_out = _without_credentials(central.contract.integration, sent)
+            left_out = without_credentials(central.contract.integration, sent)
             left_out |= {"name": central.name(), "clusterId": "another-cluster"}
             reply = central.patch(stored.id, left_out)
             central.ok(reply, f"PATCH of {sent['type']} that omits its credentials")
@@ -549,17 +558,6 @@ def _check_no_op_update(central: Central, like: str) -> None:
     if reply.status != 200:
         central.claim(like)
     central.ok(reply, f"PATCH of {like} without its credentials that changes nothing")
-
-
-def _without_credentials(message: Message, value: Body) -> Body:
-    """Return a copy without credentials."""
-    copy = {}
-    for name, inner in value.items():
-        field = message.by_name[name]
-        if field.scrub != "always":
-            nested = field.message is not None and isinstance(inner, dict)
-            copy[name] = _without_credentials(field.message, inner) if nested and field.message else inner
-    return copy
 
 
 def _check_empty_credential_stays_empty(central: Central) -> None:
@@ -662,8 +660,8 @@ def config_member_kept(central: Central) -> None:
         central.not_built(central.patch(id, body), "PATCH to a type with another member", text)
         quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
         body = without("ibm", body) | {"quay": quay}
-        text = central.text("reconcile-same-member", sent="Quay", stored="Ibm")
-        central.refused(central.patch(id, body), "PATCH to the config member of that type", text=text)
+        what = "PATCH to the config member of that type"
+        central.refused_by(central.patch(id, body), "reconcile-same-member", what, sent="Quay", stored="Ibm")
 
 
 def _check_azure_member_kept(central: Central) -> None:

@@ -42,7 +42,7 @@ def unknown_route(central: Central) -> None:
     others = [central.random.choice(_NO_ROUTE), slash] if central.quick else (*_NO_ROUTE, slash)
     for path in central.cases(("/v1/ImageIntegrations", *others)):
         central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
-    if central.transport.may_write and not central.quick:
+    if central.options.may_write and not central.quick:
         with central.case():
             reply = central.send("POST", "/v1/nothing", value=central.integration())
             central.refused_by(reply, "unknown-route", "POST /v1/nothing")
@@ -63,11 +63,11 @@ def method_not_allowed(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     some = [item, COLLECTION] if central.random.random() < 0.5 or not central.quick else [COLLECTION, item]
     requests = [("GET", f"{COLLECTION}/test/updated"), ("OPTIONS", some[0]), ("HEAD", some[1])]
-    if central.transport.may_write:
+    if central.options.may_write:
         requests += [("PUT", COLLECTION), ("PATCH", COLLECTION), ("POST", item)]
     if not central.quick:
         requests += [("OPTIONS", COLLECTION), ("HEAD", item), ("OPTIONS", f"{COLLECTION}/test")]
-        if central.transport.may_write:
+        if central.options.may_write:
             requests += [("POST", f"{COLLECTION}/")]
     if is_loopback(central.transport.base) and not central.quick:
         # Proxies answer TRACE themselves, and a shared server must not get a DELETE of the collection.
@@ -115,7 +115,7 @@ def pretty_answer(central: Central) -> None:
         _check_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
     more = [("&pretty=false", {}), asked[1]] if kept is not None else asked
     _check_indented(central, _empty_list_path(central), {"integrations": []}, '\n  "integrations":', more)
-    if central.transport.may_write and not central.quick:
+    if central.options.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
         central.ok(plain, "GET of a new integration", need="read-after-create")
@@ -171,7 +171,7 @@ def answer_headers(central: Central) -> None:
     allowed = reply.headers.get("Access-Control-Allow-Origin")
     central.true(allowed is None, "pages of any origin can read the API", expected=None, got=allowed)
     _check_common_headers(central, central.get(central.unknown_id()), "a 404 error")
-    if not central.transport.may_write:
+    if not central.options.may_write:
         return
     if central.quick and (sent := _sent_before(central)):
         for exchange in sent:
@@ -287,7 +287,7 @@ _UNKNOWN_KEYS = (
 )
 def unknown_query_ignored(central: Central) -> None:
     what = "the list by name with unknown query keys"
-    if central.transport.may_write:
+    if central.options.may_write:
         ids = {central.standing(type)[0] for type in ("docker", "quay")}
         # A list by name has one item, so a limit would not show.
         found = set(filtered(central, f"?{_UNKNOWN_KEYS}&name="))

@@ -161,6 +161,17 @@ def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Bod
     return copy
 
 
+def without_credentials(message: Message, value: Mapping[str, Any]) -> Body:
+    """Return a message without its credentials, including those of nested messages."""
+    copy: Body = {}
+    for name, inner in value.items():
+        field = message.by_name.get(name)
+        if field is None or field.scrub != "always":
+            nested = field is not None and field.message is not None and isinstance(inner, dict)
+            copy[name] = without_credentials(field.message, inner) if nested and field and field.message else inner
+    return copy
+
+
 def with_masks(contract: Contract, value: Any) -> Any:
     """Return a JSON value with masked credentials in every integration, for checks that are not about masking."""
     if isinstance(value, list):
