@@ -8,16 +8,13 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import LONGER, check
 from contract_tests.checks.validation import reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body
 from contract_tests.oracle.model import constant_pieces
-
-_PROFILES = ("default", "deep")
-
 
 # The checks import hypothesis and schemathesis themselves, because each takes a second to load.
 
@@ -39,7 +36,7 @@ _PROFILES = ("default", "deep")
         "stored-credentials-kept",
         "update-read-back",
     ),
-    profiles=_PROFILES,
+    profiles=LONGER,
 )
 def lifecycle_machine(central: Central) -> None:
     from contract_tests.checks._machine import run_machine
@@ -52,7 +49,7 @@ def lifecycle_machine(central: Central) -> None:
     "generated",
     "A generated valid integration is refused, or not read back as it was sent",
     needs=("unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
-    profiles=_PROFILES,
+    profiles=LONGER,
 )
 def generated_valid(central: Central) -> None:
     from hypothesis import strategies as st
@@ -72,7 +69,7 @@ def generated_valid(central: Central) -> None:
     _each(central, drawn, accepted_and_read, examples=30)
 
 
-@check("generated", "A generated integration that breaks one rule is not refused by it", profiles=_PROFILES)
+@check("generated", "A generated integration that breaks one rule is not refused by it", profiles=LONGER)
 def generated_refused(central: Central) -> None:
     from hypothesis import strategies as st
 
@@ -107,7 +104,7 @@ def generated_refused(central: Central) -> None:
     "generated",
     "A body that breaks the schema makes the server fail, or is stored twice",
     needs=("name-required", "category-required"),
-    profiles=_PROFILES,
+    profiles=LONGER,
 )
 def generated_invalid(central: Central) -> None:
     import schemathesis

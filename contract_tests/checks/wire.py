@@ -820,7 +820,7 @@ def _minimal_bodies(central: Central) -> dict[str, Body]:
     return bodies
 
 
-@check("schema", worth=1)
+@check("schema")
 def zero_values_emitted(central: Central) -> None:
     bodies = _minimal_bodies(central)
     with central.case():
