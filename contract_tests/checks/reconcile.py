@@ -102,13 +102,13 @@ class Stored:
         self.sent: Body = sent or {}
         self._is_kept = id != ""
 
-    def become(self, variant: Variant, **more: Any) -> Body:
+    def become(self, variant: Variant) -> Body:
         """Create or replace the integration, and return the body that was sent."""
         like, changes = variant
         if not self.id:
-            self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes | more))
+            self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes))
         else:
-            self.sent = from_table(self.central, like, changes | more)
+            self.sent = from_table(self.central, like, changes)
             self.central.ok(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
         return self.sent
 
@@ -158,17 +158,17 @@ def _flag_text(flag: bool | None) -> str:
     return "missing" if flag is None else "false"
 
 
-def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
+def each_stored(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
     """Yield each variant after storing it. A quick run stores them one after another in the same integration."""
     if central.quick:
         with central.case():
             stored = Stored(central)
             for variant in variants:
-                yield stored, stored.become(variant, **more)
+                yield stored, stored.become(variant)
         return
     for variant in central.cases(variants):
         stored = Stored(central)
-        yield stored, stored.become(variant, **more)
+        yield stored, stored.become(variant)
 
 
 def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:

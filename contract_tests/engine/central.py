@@ -81,8 +81,8 @@ class Central:
         `changes` replace its fields (None removes a field); a dict under the config member's name
         changes fields of the config.
         """
-        member, config = integrations.config_for(like, self.secret)
         known, message = self.contract.types[like], integrations.config_message(self.contract, like)
+        member, config = known.member, integrations.config_for(known.member, self.secret)
         for field in self.contract.later_fields(message):
             example = self.contract.example_of(message, field)
             config[field.name] = self.secret() if field.scrub == "always" else example
