@@ -31,6 +31,7 @@ from contract_tests.oracle.variants import (
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
+Update = Callable[[str, Body], Reply]
 
 ROUNDS = {"quick": 1, "default": 2, "deep": 12}
 """Number of times, by profile, that a check repeats a rule with new random combinations."""
@@ -101,12 +102,12 @@ def ways_to_send(central: Central, id: str) -> list[Way]:
     return ways
 
 
-def ways_to_update(central: Central, id: str) -> list[Way]:
+def ways_to_update(central: Central) -> list[tuple[str, Update]]:
     """Return every request that replaces an integration."""
     return [
-        ("PUT", partial(central.put, id)),
-        ("PATCH with credentials", partial(central.patch, id, update_password=True)),
-        ("PATCH without credentials", partial(central.patch, id, update_password=False)),
+        ("PUT", central.put),
+        ("PATCH with credentials", partial(central.patch, update_password=True)),
+        ("PATCH without credentials", partial(central.patch, update_password=False)),
     ]
 
 
@@ -382,13 +383,9 @@ def name_required(central: Central) -> None:
     with central.case():
         # The missing category proves that the body was read.
         reply = central.test(central.integration(name=" ", categories=[]))
-        central.refused(
-            reply, "a test without a category and with a space as its name", text=central.text("category-required")
-        )
-        required = central.text("name-required")
-        central.true(
-            required not in reply.message, "a space counts as no name", expected=f"not {required!r}", got=reply.message
-        )
+        central.refused_by(reply, "category-required", "a test without a category and with a space as its name")
+        required, message = central.text("name-required"), reply.message
+        central.true(required not in message, "a space counts as no name", expected=f"not {required!r}", got=message)
 
 
 @check(
@@ -625,26 +622,25 @@ def update_missing(central: Central) -> None:
     if not central.quick:
         missing.append(central.created()[0])
         central.remove(missing[-1])
-    ways = [_ways_to_name(central, each) for each in missing]
-    for index, each in random_rows(central, range(len(ways[0])), range(len(missing))):
-        where, send = ways[each][index]
-        with central.attempt():
-            reply = send(from_table(central, *central.random.choice(PLAIN)))
-            central.refused_by(reply, "update-missing", f"{where} of {missing[each]}", id=f'"{missing[each]}"')
-    if not central.quick:
-        check_only_stored(central, {id: sent}, "updates of unknown ids")
 
+    def test(each: str, body: Body) -> Reply:
+        return central.test(untestable(central, body) | {"id": each})
 
-def _ways_to_name(central: Central, id: str) -> list[Way]:
-    def test_updated(body: Body, *, update_password: bool) -> Reply:
-        return central.test_updated(untestable(central, body) | {"id": id}, update_password)
+    def test_updated(each: str, body: Body, *, update_password: bool) -> Reply:
+        return central.test_updated(untestable(central, body) | {"id": each}, update_password)
 
-    return [
-        *ways_to_update(central, id),
-        ("/test", lambda body: central.test(untestable(central, body) | {"id": id})),
+    ways = [
+        *ways_to_update(central),
+        ("/test", test),
         ("/test/updated with credentials", partial(test_updated, update_password=True)),
         ("/test/updated without credentials", partial(test_updated, update_password=False)),
     ]
+    for (where, send), each in random_rows(central, ways, missing):
+        with central.attempt():
+            reply = send(each, from_table(central, *central.random.choice(PLAIN)))
+            central.refused_by(reply, "update-missing", f"{where} of {each}", id=f'"{each}"')
+    if not central.quick:
+        check_only_stored(central, {id: sent}, "updates of unknown ids")
 
 
 @check("rules")
@@ -653,15 +649,13 @@ def delete_missing(central: Central) -> None:
         not_deleted(central, central.unknown_id())
     if central.quick:
         with central.case():
-            type = "clair"
-            id, _ = central.standing(type)
-            central.transport.guard.invented.add(id.upper())
-            reply = central.delete(id.upper())
+            upper = central.standing("clair")[0].upper()
+            central.transport.guard.invented.add(upper)
+            reply = central.delete(upper)
             if reply.status == 200:
-                central.claim(type)
-            central.refused_by(
-                reply, "delete-missing", "DELETE of an id in upper case", id=id.upper(), quoted=f'"{id.upper()}"'
-            )
+                central.claim("clair")
+            what = "DELETE of an id in upper case"
+            central.refused_by(reply, "delete-missing", what, id=upper, quoted=f'"{upper}"')
         return
     with central.case():
         id, sent = central.created()
@@ -721,7 +715,7 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
 def scanner_v4_type_fixed(central: Central) -> None:
     id, sent = central.standing("docker")
     ways: list[Way] = [
-        *ways_to_update(central, id),
+        *((where, partial(update, id)) for where, update in ways_to_update(central)),
         ("/test", lambda body: central.test(body | {"id": id})),
         ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
     ]
@@ -784,14 +778,14 @@ def path_id_wins(central: Central) -> None:
     kept = central.shared.standing.get("quay")
     claimed = central.claim("quay")  # `check_only_stored` ignores its old name, but not that of a wrong update
     second, other = claimed or central.created("quay")
-    ways = ways_to_update(central, first)
+    ways = ways_to_update(central)
     for _ in rounds(central):
         # An existing id is the worst case: a server may update the wrong integration.
         ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
-        for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
+        for (where, update), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
             keeps = {"name": sent["name"], "docker": sent["docker"] | {"password": ""}}
             sent = central.integration(id=id, **(keeps if "without" in where else {}))
-            central.ok(send(sent), f"{where} with the id {id!r} in the body")
+            central.ok(update(first, sent), f"{where} with the id {id!r} in the body")
             if not central.quick:
                 reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
     stored = {first: sent} if claimed else {first: sent, second: other}
@@ -803,11 +797,11 @@ def path_id_wins(central: Central) -> None:
 @check("rules", needs=("registry-type-known",))
 def update_not_rolled_back(central: Central) -> None:
     id, sent = central.spare()
-    for where, send in central.some(ways_to_update(central, id), 1):
+    for where, update in central.some(ways_to_update(central), 1):
         docker = sent["docker"] | ({"password": ""} if "without" in where else {})
         bad = central.integration(docker=docker, type=f"{UNKNOWN_TYPE}-{len(where)}")
         text = central.text("registry-type-known", type=bad["type"])
-        central.not_built(send(bad), f"{where} to an unknown type", text)
+        central.not_built(update(id, bad), f"{where} to an unknown type", text)
         reads_as(central, id, bad, f"an integration after a failed {where}, which is stored,")
     if not central.quick:
         central.ok(central.put(id, sent), "PUT that corrects it")
