@@ -91,12 +91,6 @@ def creates(central: Central, bodies: Sequence[Body]) -> list[Send]:
     return [partial(central.create, body) for body in bodies]
 
 
-def check_all_ok(central: Central, replies: Sequence[Reply], what: str) -> None:
-    """Check that every request was answered 200."""
-    for reply in replies:
-        central.ok(reply, what)
-
-
 @check(
     "concurrency",
     "None, or more than one, of several concurrent creates with the same name succeeds",
@@ -152,7 +146,8 @@ def creates_at_once(central: Central) -> None:
             bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
             sends = creates(central, bodies)
             *replies, reading = clients.at_once([*sends, central.list])
-            check_all_ok(central, replies, "a create at the same time as others")
+            for reply in replies:
+                central.ok(reply, "a create at the same time as others")
             if reading.status != 200:
                 what = "a list during creates"
                 raise CheckFailed(what, expected=200, got=brief(reading), check="lists-during-writes")
@@ -180,7 +175,8 @@ def updates_at_once(central: Central) -> None:
                 *(partial(central.put, other, body) for other, body in others.items()),
             ]
             replies = clients.at_once(sends, watch=None if central.quick else partial(central.get, id))
-            check_all_ok(central, replies, "an update at the same time as others")
+            for reply in replies:
+                central.ok(reply, "an update at the same time as others")
             new = [read_answer(central.contract, body, id) for body in versions]
             for reply in clients.watched:
                 _check_is_one_of(central, reply, states + new, "a read during updates")

@@ -172,7 +172,7 @@ def each_stored(central: Central, variants: Sequence[Variant]) -> Iterator[tuple
 
 
 def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
-    """Yield each variant, for updates that must be refused; a quick run uses the kept integrations."""
+    """Yield each variant, and check that it is unchanged afterwards; a quick run uses the kept integrations."""
     more = []
     for like, changes in variants:
         if central.reuses_integrations and not changes and like in central.shared.standing:
@@ -181,7 +181,9 @@ def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[S
                 yield stored, stored.sent
         else:
             more.append((like, changes))
-    yield from each_stored(central, more)
+    for stored, sent in each_stored(central, more):
+        yield stored, sent
+        stored.check_unchanged()
 
 
 # -- before the comparison ----------------------------------------------------------------------------
@@ -209,7 +211,6 @@ def reconcile_needs_config(central: Central) -> None:
             stored.refuses(body, "without a config member", "reconcile-needs-config")
             if not central.quick:
                 stored.refuses_test(body, "without a config member", "reconcile-needs-config")
-        stored.check_unchanged()
 
 
 # -- comparison field by field --------------------------------------------------------------------------
@@ -233,7 +234,6 @@ def reconcile_same_member(central: Central) -> None:
                 body = rest | {members[like]: other[members[like]], "type": type}
                 what = f"of a {mine} member, as type {type} with a {members[like]} member"
                 stored.refuses(body, what, "reconcile-same-member", **names)
-        stored.check_unchanged()
 
 
 @check("rules", needs=(*_KEEPING, "credentials-replaced"))
@@ -252,7 +252,6 @@ def reconcile_dependent_unchanged(central: Central) -> None:
             for value in values:
                 body, what = with_value(kept, spot.place, value), f"that changes only {spot} to {value!r}"
                 stored.refuses(body, what, "reconcile-dependent-unchanged", field=spot.path)
-        stored.check_unchanged()
     if central.quick:
         return
     # Flags that are set, and empty fields.
@@ -292,7 +291,6 @@ def reconcile_credential_masked(central: Central) -> None:
                 body = with_value(masked_body(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
                 stored.refuses(body, f"with {what} in {spot}", "reconcile-credential-masked", field=spot.path)
-        stored.check_unchanged()
 
 
 @check("rules", needs=(*_KEEPING, "null-is-absent"))

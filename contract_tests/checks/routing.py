@@ -152,10 +152,6 @@ def _check_common_headers(central: Central, reply: Reply, what: str) -> None:
     for name, wanted in (("Cache-Control", {"no-store", "no-cache"}), ("Vary", {"accept-encoding"})):
         found = {part.strip().lower() for part in headers.get(name, "").split(",")}
         central.true(found >= wanted, f"{name} of {what} is wrong", expected=sorted(wanted), got=headers.get(name))
-    _check_content_length(central, reply, what)
-
-
-def _check_content_length(central: Central, reply: Reply, what: str) -> None:
     if "Content-Encoding" not in reply.headers:  # a proxy may compress an answer and send it in chunks
         length = reply.headers.get("Content-Length")
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")

@@ -61,7 +61,7 @@ class Central:
 
     def secret(self) -> str:
         """Return a unique credential, which can be recognised in any answer."""
-        return self.shared.canary(self.check, self._next())
+        return f"canary-{self.shared.run}-{self.check}-{self._next()}-secret"
 
     def _next(self) -> int:
         """Return the check's next serial number; numbers stay unique across the passes of a run."""
@@ -431,10 +431,6 @@ class Shared:
         """The integration that a quick run overwrites for checks of updates: its id and its create."""
         self.oldest: tuple[str, Body, float] | None = None
         """An integration created early, to be read late in the run: the id, the body sent, and the time."""
-
-    def canary(self, check: str, serial: int) -> str:
-        """Return a credential that can be recognised in any answer."""
-        return f"canary-{self.run}-{check}-{serial}-secret"
 
 
 def created_id(reply: Reply) -> str:
