@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from contract_tests.engine.exchange import COLLECTION
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, without
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
@@ -100,10 +100,6 @@ def _int32() -> SearchStrategy[int]:
     return st.sampled_from((0, 1, 5, -1, INT32 - 1, -INT32)) | st.integers(-INT32, INT32 - 1)
 
 
-def _times() -> SearchStrategy[str]:
-    return st.sampled_from(_TIMES)
-
-
 def sources() -> SearchStrategy[Body | None]:
     """Draw the source of an integration that Sensor found, or None."""
     return st.none() | st.fixed_dictionaries(
@@ -138,11 +134,6 @@ def _check_strategies(**given: SearchStrategy[str] | None) -> None:
             raise ValueError(f"{what}={strategy!r} is not a strategy; pass one, such as st.just({strategy!r})")
 
 
-def _check_form(form: str | None) -> None:
-    if form not in (None, "minimal", "full"):
-        raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
-
-
 # -- configurations -------------------------------------------------------------------------------
 
 
@@ -168,13 +159,12 @@ def configs(
     _check_known("categories", categories or (), known.categories)
     secrets = credentials() if secrets is None else secrets
     wanted = tuple(known.categories if categories is None else categories)
-    make: Callable[[SearchStrategy[str], tuple[Any, ...]], SearchStrategy[Body]] = _CONFIGS[known.member]
-    message = contract.integration.by_name[known.member].message
-    assert message is not None  # a config member is a message
     later = {
-        field.name: _field_values(field, secrets) for field in contract.later_fields(message) if field.kind in _KINDS
+        field.name: _field_values(field, secrets)
+        for field in contract.later_fields(config_message(contract, type))
+        if field.kind in _KINDS
     }
-    drawn = make(secrets, wanted)
+    drawn = _CONFIGS[known.member](secrets, wanted)
     return st.builds(lambda body, more: body | more, drawn, _fields({}, later)) if later else drawn
 
 
@@ -222,7 +212,7 @@ def _ecr(secrets: SearchStrategy[str], _: tuple[Any, ...]) -> SearchStrategy[Bod
     keys = needed | {"accessKeyId": secrets, "secretAccessKey": secrets}
     container = needed | {"useIam": st.just(True)}
     role = {"useAssumeRole": st.just(True), "assumeRoleId": st.sampled_from(("role", "payments-reader", "path/role"))}
-    data = {"username": filled, "password": secrets, "expiresAt": _times()}
+    data = {"username": filled, "password": secrets, "expiresAt": st.sampled_from(_TIMES)}
     roles = {"assumeRoleId": texts(), "assumeRoleExternalId": texts()}
     return st.one_of(
         _fields(keys, {"endpoint": endpoints(), **roles}),
@@ -451,11 +441,10 @@ def broken(
     known = contract.types[integration["type"]]
     if breach.categories is not None:
         integration["categories"] = list(breach.categories)
-    message = contract.integration.by_name[known.member].message
-    assert message is not None  # a config member is a message
     if not breach.member:
         del integration[known.member]
     else:
+        message = config_message(contract, integration["type"])
         integration[known.member] = _with_changes(draw, integration[known.member], breach.config, message)
     return _with_changes(draw, integration, breach.changes, contract.integration), contract.rules[rule]
 
@@ -491,7 +480,8 @@ def realistic(
     Raises:
         ValueError: the type or form is unknown.
     """
-    _check_form(form)
+    if form not in (None, "minimal", "full"):
+        raise ValueError(f"form={form!r} is neither 'minimal' nor 'full'; leave it out for either")
     contract = _at(version)
     _check_known("types", types, contract.types)
     scene = Scene(Drawn(draw), version=version or contract.release.line, form=form)
@@ -503,8 +493,7 @@ def realistic(
             return scene.variant(wanted)
     categories = draw(st.sampled_from(_category_lists(contract.types[type].categories)))
     body = scene.integration(type, categories=categories)
-    found = draw(st.booleans())
-    if found:
+    if draw(st.booleans()):
         body["source"] = {
             "clusterId": scene.values.cluster(""),
             "namespace": scene.values.team(""),
@@ -616,7 +605,8 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     body = draw(integrations(types=types, version=version, tested=None))
     wrong = draw(st.sampled_from((*[()] * 3, ("endpoint",), ("member",), ("endpoint", "member"), ("categories",))))
     if "endpoint" in wrong:
-        body = _with_forbidden_endpoint(draw, body, contract)
+        member, endpoint = contract.types[body["type"]].member, draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))
+        body = body | {member: body[member] | {"endpoint": endpoint}}
     if "member" in wrong:
         body = _with_other_member(draw, body, contract)
     if "categories" in wrong:
@@ -632,18 +622,12 @@ def requests(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     return operation.method, operation.path.replace("{id}", id), sent
 
 
-def _with_forbidden_endpoint(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
-    """Return the integration with an endpoint that Central refuses."""
-    member = contract.types[body["type"]].member
-    return body | {member: body[member] | {"endpoint": draw(st.sampled_from((*_LOCAL, *_METADATA, *_NO_URL)))}}
-
-
 def _with_other_member(draw: st.DrawFn, body: Body, contract: Contract) -> Body:
     """Move or copy the config to the member of another type."""
     member = contract.types[body["type"]].member
     others = [each.name for each in contract.integration.fields if each.oneof and each.name != member]
     moved = body | {draw(st.sampled_from(others)): body[member]}
-    return moved if draw(_RARELY) else _without(member, moved)
+    return moved if draw(_RARELY) else without(member, moved)
 
 
 def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
@@ -659,7 +643,7 @@ def _with_one_fault(draw: st.DrawFn, body: Body, message: Message) -> Body:
             return body | {name: _with_one_fault(draw, body[name], within)}
     field = message.by_name[name]
     how = draw(st.sampled_from(_FAULTS.get(field.kind, _FAULTS["message"])))
-    rest = _without(name, body)
+    rest = without(name, body)
     if how == "left out":
         return rest
     if how in _ODD_VALUES:
@@ -709,7 +693,7 @@ def sessions(draw: st.DrawFn, *, types: Sequence[str] = CREATABLE, version: str 
     ids = [id for id, _ in stored]
     for id, body in stored:
         if draw(_RARELY):  # Central stores a PUT without a config, although it fails
-            sent = _without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
+            sent = without(scene.member(body["type"]), body) | {"skipTestIntegration": True}
             scene.ask(draw(st.sampled_from(_CHANGING)), sent, id, keeps=draw(st.booleans()))
             if draw(st.booleans()):
                 scene.ask("UpdateImageIntegration", scene.hidden(body, MASK), id, keeps=True)
@@ -753,11 +737,7 @@ def _with_credentials(draw: st.DrawFn, scene: Scene, body: Body, ids: Sequence[s
     if how == "id":
         return sent | {"id": draw(st.sampled_from((*ids, _UNKNOWN_IDS[0])))}
     if how == "left out":
-        return _without(draw(st.sampled_from((scene.member(body["type"]), "source"))), sent)
+        return without(draw(st.sampled_from((scene.member(body["type"]), "source"))), sent)
     if how == "other config":
         return _with_other_member(draw, sent, scene.contract)
     return _with_one_fault(draw, sent, scene.contract.integration) if how == "fault" else sent
-
-
-def _without(name: str, body: Body) -> Body:
-    return {each: value for each, value in body.items() if each != name}

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.checks.validation import fresh
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply, read_json
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import NEEDED, Body, read_answer, with_masks
 from contract_tests.engine.ownership import FOREIGN_ID, OWN_ID
-from contract_tests.oracle.steps import deleted, filtered, updated
+from contract_tests.oracle.steps import deleted, filtered, tests, updated
 from contract_tests.oracle.variants import FRESH, SOURCE
 
 STATUS_OF_CODE: Mapping[int, int] = {
@@ -29,7 +28,7 @@ STATUS_OF_CODE: Mapping[int, int] = {
 """HTTP status for each gRPC code, as grpc-gateway maps them."""
 
 
-@check("list", "base", title="The list is not answered 200 with an array `integrations`", writes=False)
+@check("base", "The list is not answered 200 with an array `integrations`", id="list", writes=False)
 def list_answers(central: Central) -> None:
     reply = central.list()
     central.ok(reply, "GET of the list")
@@ -40,12 +39,7 @@ def list_answers(central: Central) -> None:
     central.true(not twice, "the list contains an integration twice", expected=[], got=twice)
 
 
-@check(
-    "error-shape",
-    "base",
-    title="An error does not have Central's four keys, or its code does not match its status",
-    writes=False,
-)
+@check("base", "An error does not have Central's four keys, or its code does not match its status", writes=False)
 def error_shape(central: Central) -> None:
     for what, reply in (
         ("a GET of an unknown id", central.get(central.unknown_id())),
@@ -54,7 +48,7 @@ def error_shape(central: Central) -> None:
         if not reply.object or (reply.status < 400 and "message" not in reply.object):
             continue  # not an error; other checks report that
         _check_error(central, reply, f"the error for {what}")
-    for method in ("PUT", "PATCH", "DELETE") if central.transport.may_write and not central.quick else ():
+    for method in ("PUT", "PATCH", "DELETE") if central.options.may_write and not central.quick else ():
         central.plain_error(central.send(method, f"{COLLECTION}/{central.unknown_id()}", value={}))
 
 
@@ -76,33 +70,25 @@ def _check_error(central: Central, reply: Reply, what: str) -> None:
         )
 
 
-@check(
-    "get-missing",
-    "base",
-    title="GET of an unknown id is not answered 404 with Central's text",
-    writes=False,
-    needs=("error-shape",),
-)
+@check("base", "GET of an unknown id is not answered 404 with Central's text", needs=("error-shape",), writes=False)
 def get_missing(central: Central) -> None:
-    for id in central.some((central.unknown_id(), "not-a-uuid"), 1):
-        with central.case():
-            central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
+    for id in central.cases(central.some((central.unknown_id(), "not-a-uuid"), 1)):
+        central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
 
 
 # -- creating -------------------------------------------------------------------------------------
 
 
-@check("create", "base", title="A create of a valid integration is not answered 200 with an id")
+@check("base", "A create of a valid integration is not answered 200 with an id")
 def create(central: Central) -> None:
-    for number, type in enumerate(central.creatable_types):
-        with central.case():
-            body = with_every_field(central, type, number)
-            reply = central.create(body)
-            if reply.status != 200 or not reply.object.get("id"):
-                raise CheckFailed(f"a create of type {type} fails", expected={"status": 200}, got=brief(reply))
-            central.shared.controls.add(type)
-            if central.reuses_integrations:  # other checks reuse them
-                central.keep(reply.object["id"], body)
+    for number, type in central.cases(enumerate(central.creatable_types)):
+        body = with_every_field(central, type, number)
+        reply = central.create(body)
+        if reply.status != 200 or not reply.object.get("id"):
+            raise CheckFailed(f"a create of type {type} fails", expected={"status": 200}, got=brief(reply))
+        central.shared.controls.add(type)
+        if central.reuses_integrations:  # other checks reuse them
+            central.keep(reply.object["id"], body)
     keep_one(central)
 
 
@@ -145,9 +131,8 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 
 
 @check(
-    OWN_ID,
     "base",
-    title="A create returns the id of an existing integration, or one that it returned before",
+    "A create returns the id of an existing integration, or one that it returned before",
     source="central/imageintegration/datastore/datastore_impl.go",
     needs=("create",),
 )
@@ -158,22 +143,21 @@ def create_answers_its_own(central: Central) -> None:
     checks the integrations that it has already created.
     """
     refused = central.transport.ownership.refused
-    with central.case():
-        made: dict[str, str] = {}
-        for body, creation in _creations(central):
-            central.history = [*central.history[-1:], creation]
-            id = created_id_of(creation)
-            name = refused.get(id, made.get(id))
-            central.true(name is None, FOREIGN_ID, expected={"name": body["name"]}, got={"id": id, "name": name})
-            made[id] = body["name"]
-        found = _whole_list(central)
-        names = {id: found[id].get("name") for id in made if id in found}
-        if names != made:  # otherwise the list may be at fault
-            shown = {id: central.get(id) for id in made}
-            names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
-        # An integration that is missing was not stored; read-after-create reports that.
-        expected = {id: name for id, name in made.items() if id in names}
-        central.same(names, expected, "the names stored under the ids that creates returned")
+    made: dict[str, str] = {}
+    for body, creation in _creations(central):
+        central.history = [*central.history[-1:], creation]
+        id = created_id_of(creation)
+        name = refused.get(id, made.get(id))
+        central.true(name is None, FOREIGN_ID, expected={"name": body["name"]}, got={"id": id, "name": name})
+        made[id] = body["name"]
+    found = _whole_list(central)
+    names = {id: found[id].get("name") for id in made if id in found}
+    if names != made:  # otherwise the list may be at fault
+        shown = {id: central.get(id) for id in made}
+        names = {id: reply.object.get("name") for id, reply in shown.items() if reply.status == 200}
+    # An integration that is missing was not stored; read-after-create reports that.
+    expected = {id: name for id, name in made.items() if id in names}
+    central.same(names, expected, "the names stored under the ids that creates returned")
 
 
 def _creations(central: Central) -> Iterator[tuple[Body, Exchange]]:
@@ -193,34 +177,35 @@ def created_id_of(creation: Exchange) -> str:
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
-@check("read-after-create", "base", title="A create does not store what was sent", needs=("create", "list", OWN_ID))
+@check("base", "A create does not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
-    with central.case():
-        sent: dict[str, Body] = {}
-        creations: dict[str, Exchange] = {}
-        for number, type in enumerate(central.creatable_types):
-            full = with_every_field(central, type, number)
-            id, body = central.standing(type) if central.reuses_integrations else central.created_from(full)
-            sent[id], creations[id] = body, central.history[-1]
-        found, listing = _whole_list(central), central.history[-1]
-        doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
-        richest = [id for id, body in sent.items() if "ecr" in body]  # the type with the most fields
-        for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
-            reply = central.get(id)
-            central.history = [creations[id], central.history[-1]]
-            what = f"GET of a new integration of type {sent[id]['type']}"
-            central.ok(reply, what)
-            _compare_sent(central, id, reply.json, sent[id], what)
-        for id in doubtful:
-            central.history = [creations[id], listing]
-            what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
-            raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
-        own = central.transport.name_prefix
-        names = [str(item.get("name")) for item in found.values()]
-        central.history = [*list(creations.values())[-1:], listing]
-        double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
-        central.true(not double, "a create stores more than one integration", expected=[], got=double)
+    sent: dict[str, Body] = {}
+    creations: dict[str, Exchange] = {}
+    for number, type in enumerate(central.creatable_types):
+        full = with_every_field(central, type, number)
+        id, body = central.standing(type) if central.reuses_integrations else central.created_from(full)
+        sent[id], creations[id] = body, central.history[-1]
+    found, listing = _whole_list(central), central.history[-1]
+    doubtful = [id for id, body in sent.items() if not _shows(central, id, found.get(id), body)]
+    richest = [id for id, body in sent.items() if "ecr" in body]  # the type with the most fields
+    for id in dict.fromkeys([*doubtful, *richest, *central.some(sent, 1)]):
+        reply = central.get(id)
+        central.history = [creations[id], central.history[-1]]
+        what = f"GET of a new integration of type {sent[id]['type']}"
+        central.ok(reply, what)
+        expected = read_answer(central.contract, sent[id], id)
+        answer = with_masks(central.contract, reply.json)
+        central.same(_sent_part(answer, sent[id]), _sent_part(expected, sent[id]), what)
+    for id in doubtful:
+        central.history = [creations[id], listing]
+        what = f"GET shows a new integration of type {sent[id]['type']} as sent, but the list does not"
+        raise CheckFailed(what, expected=sent[id], got=found.get(id), check="list-item-equals-read")
+    own = central.transport.name_prefix
+    names = [str(item.get("name")) for item in found.values()]
+    central.history = [*list(creations.values())[-1:], listing]
+    double = sorted({name for name in names if name.startswith(own) and names.count(name) > 1})
+    central.true(not double, "a create stores more than one integration", expected=[], got=double)
 
 
 def _whole_list(central: Central) -> dict[str, Any]:
@@ -236,11 +221,6 @@ def _shows(central: Central, id: str, item: Any, sent: Body) -> bool:
     return bool(_sent_part(with_masks(central.contract, item), sent) == _sent_part(expected, sent))
 
 
-def _compare_sent(central: Central, id: str, answer: Any, sent: Body, what: str) -> None:
-    expected = read_answer(central.contract, sent, id)
-    central.same(_sent_part(with_masks(central.contract, answer), sent), _sent_part(expected, sent), what)
-
-
 def _sent_part(value: Any, sent: Any) -> Any:
     """Return only the fields of an answer that were sent."""
     if not isinstance(value, dict) or not isinstance(sent, dict):
@@ -252,102 +232,94 @@ def _sent_part(value: Any, sent: Any) -> Any:
 
 
 @check(
-    "delete-answer",
     "base",
-    title="DELETE does not delete, deletes more than one, or is not answered {}",
-    source="central/imageintegration/service/service_impl.go",
+    "DELETE does not delete, deletes more than one, or is not answered {}",
+    source=SERVICE,
     needs=("create", "read-after-create", "error-shape", "get-missing"),
 )
 def delete_answer(central: Central) -> None:
-    for type in central.some(central.creatable_types, 1, 6):
-        with central.case():
-            others = _unrelated(central)
-            id, _ = central.created(type, autogenerated=True)
-            deleted(central, id)
-            reply = central.get(id)
-            if reply.status == 200:
-                raise CheckFailed("DELETE does not delete: GET still finds it", expected=404, got=brief(reply))
-            central.refused_by(reply, "get-missing", "GET of a deleted integration", id=id)
-            found = _whole_list(central)
-            central.true(
-                id not in found, "a deleted integration is still in the list", expected=None, got=found.get(id)
-            )
-            _check_unchanged(central, found, others, "a DELETE")
+    for type in central.cases(central.some(central.creatable_types, 1, 6)):
+        others = _unrelated(central)
+        id, _ = central.created(type, autogenerated=True)
+        deleted(central, id)
+        reply = central.get(id)
+        if reply.status == 200:
+            raise CheckFailed("DELETE does not delete: GET still finds it", expected=404, got=brief(reply))
+        central.refused_by(reply, "get-missing", "GET of a deleted integration", id=id)
+        found = _whole_list(central)
+        central.true(id not in found, "a deleted integration is still in the list", expected=None, got=found.get(id))
+        _check_unchanged(central, found, others, "a DELETE")
 
 
 # -- filtering ------------------------------------------------------------------------------------
 
 
 @check(
-    "list-by-name",
     "base",
-    title="The list by name does not return exactly the integration with that name",
+    "The list by name does not return exactly the integration with that name",
     needs=("create", "read-after-create"),
 )
 def list_by_name(central: Central) -> None:
-    with central.case():
-        id, sent = central.created()
-        longer, _ = central.created(name=sent["name"] + "-More")
-        name = sent["name"]
-        central.same(filtered(central, f"?name={name}"), [id], "the list by name")
-        central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
-        others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20", f"{name[:-1]}*"]
-        if not central.quick:
-            others += [
-                f"%20{name}",
-                name[:-1],
-                name[1:],
-                name.upper(),
-                f"{name}%20",
-                f"{name}*",
-                f'"{name}"',
-                id,
-                f"{name[:-1]}_",
-                "no-such-name",
-            ]
-        for other in others:
-            central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
-        central.true({id, longer} <= set(filtered(central, "?name=")), "the list with an empty name is filtered")
+    id, sent = central.created()
+    longer, _ = central.created(name=sent["name"] + "-More")
+    name = sent["name"]
+    central.same(filtered(central, f"?name={name}"), [id], "the list by name")
+    central.same(filtered(central, f"?name={name}-More"), [longer], "the list by a longer name")
+    others = [f"{name}-more", f"{name[:-1]}%25", f"%20{name}%20", f"{name[:-1]}*"]
+    if not central.quick:
+        others += [
+            f"%20{name}",
+            name[:-1],
+            name[1:],
+            name.upper(),
+            f"{name}%20",
+            f"{name}*",
+            f'"{name}"',
+            id,
+            f"{name[:-1]}_",
+            "no-such-name",
+        ]
+    for other in others:
+        central.same(filtered(central, f"?name={other}"), [], f"the list by the name {other!r}")
+    central.true({id, longer} <= set(filtered(central, "?name=")), "the list with an empty name is filtered")
 
 
 # -- updating -------------------------------------------------------------------------------------
 
 
 @check(
-    "update",
     "base",
-    title="PUT or PATCH does not store what was sent, or changes another integration",
-    source="central/imageintegration/service/service_impl.go",
+    "PUT or PATCH does not store what was sent, or changes another integration",
+    source=SERVICE,
     needs=("create", "read-after-create", "list-by-name", "delete-answer"),
 )
 def update(central: Central) -> None:
-    with central.case():
-        others = _unrelated(central)
-        id, old = central.created()
-        _whole_list(central)  # the list after the updates must not be a cached copy of this one
-        for way in ("PUT", "PATCH"):
-            config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
-            new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
-            updated(central, way, id, new)
-            reply = central.get(id)
-            central.ok(reply, f"GET after {way}")
-            if not _shows(central, id, reply.json, new):
-                _raise_not_updated(central, way, (id, old, new), reply)
-            old = new
-        found = _whole_list(central)
-        if not _shows(central, id, found.get(id), old):
-            expected = read_answer(central.contract, old, id)
-            raise CheckFailed("the list does not show an update that GET shows", expected=expected, got=found.get(id))
-        _check_unchanged(central, found, others, "an update")
-        own = f"{central.transport.name_prefix}{central.check}-"
-        mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
-        copies = [name for name in mine.values() if name.startswith(own)]
-        central.same(copies, [old["name"]], "the names of this check's integrations after updates")
-        reply = central.put(id, central.integration(categories=[]))
-        if reply.status >= 400:
-            kept = central.get(id)
-            what = "a refused update is stored"
-            central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
+    others = _unrelated(central)
+    id, old = central.created()
+    _whole_list(central)  # the list after the updates must not be a cached copy of this one
+    for way in ("PUT", "PATCH"):
+        config = {"endpoint": f"{way.lower()}.example.com", "username": f"user-of-{way}"}
+        new = central.integration(docker=config) | ({"name": old["name"]} if way == "PATCH" else {})
+        updated(central, way, id, new)
+        reply = central.get(id)
+        central.ok(reply, f"GET after {way}")
+        if not _shows(central, id, reply.json, new):
+            _raise_not_updated(central, way, (id, old, new), reply)
+        old = new
+    found = _whole_list(central)
+    if not _shows(central, id, found.get(id), old):
+        expected = read_answer(central.contract, old, id)
+        raise CheckFailed("the list does not show an update that GET shows", expected=expected, got=found.get(id))
+    _check_unchanged(central, found, others, "an update")
+    own = f"{central.transport.name_prefix}{central.check}-"
+    mine = {each: str(item.get("name")) for each, item in found.items() if each not in others}
+    copies = [name for name in mine.values() if name.startswith(own)]
+    central.same(copies, [old["name"]], "the names of this check's integrations after updates")
+    reply = central.put(id, central.integration(categories=[]))
+    if reply.status >= 400:
+        kept = central.get(id)
+        what = "a refused update is stored"
+        central.true(_shows(central, id, kept.json, old), what, expected=old, got=brief(kept))
 
 
 def _raise_not_updated(central: Central, way: str, states: tuple[str, Body, Body], reply: Reply) -> None:
@@ -419,9 +391,8 @@ def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
 
 
 @check(
-    "update-replaces",
     "base",
-    title="PUT or PATCH keeps parts of the integration that it replaces",
+    "PUT or PATCH keeps parts of the integration that it replaces",
     needs=("create", "read-after-create", "update"),
 )
 def update_replaces(central: Central) -> None:
@@ -436,13 +407,12 @@ def update_replaces(central: Central) -> None:
         for (_, old), (way, sent) in pairwise([("POST", other), *steps]):
             _check_replaced(central, way, id, old, sent)
     likes = [like for like in NEEDED if like in central.creatable_types and like not in ("docker", "quay")]
-    for like in central.some(likes, 0):
-        with central.case():
-            full, least = _full_and_minimal(central, like)
-            id, _ = central.created_from(full)
-            for way in ("PATCH", "PUT"):
-                _check_replaced(central, way, id, full, least)
-                _check_replaced(central, way, id, least, full)
+    for like in central.cases(central.some(likes, 0)):
+        full, least = _full_and_minimal(central, like)
+        id, _ = central.created_from(full)
+        for way in ("PATCH", "PUT"):
+            _check_replaced(central, way, id, full, least)
+            _check_replaced(central, way, id, least, full)
 
 
 def _check_replaced(central: Central, way: str, id: str, old: Body, sent: Body) -> None:
@@ -469,19 +439,12 @@ def _field(value: Any, name: str) -> Any:
 # -- testing --------------------------------------------------------------------------------------
 
 
-@check(
-    "test", "base", title="A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing"
-)
+@check("base", "A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing")
 def test(central: Central) -> None:
-    ways: list[tuple[str, Callable[[Body], Reply]]] = [
-        ("/test", central.test),
-        ("/test/updated", partial(central.test_updated, update_password=True)),
-    ]
-    for where, send in ways:
-        with central.case():
-            reply = send({"skipTestIntegration": True})
-            if reply.status < 400:
-                raise CheckFailed(f"{where} accepts an empty integration", expected={"status": 400}, got=brief(reply))
+    for where, send in central.cases(tests(central)):
+        reply = send({"skipTestIntegration": True})
+        if reply.status < 400:
+            raise CheckFailed(f"{where} accepts an empty integration", expected={"status": 400}, got=brief(reply))
     with central.case():
         reply = central.test(central.integration("scannerv4"))
         central.ok(reply, "a test of type scannerv4, which contacts nothing,")

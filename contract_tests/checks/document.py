@@ -10,9 +10,8 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 
 
 @check(
-    "published-document",
     "schema",
-    title="The document that the target publishes contradicts the contract",
+    "The document that the target publishes contradicts the contract",
     source="image/rhel/static-data/docs/api",
     writes=False,
 )

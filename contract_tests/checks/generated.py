@@ -8,26 +8,21 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.validation import reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import Body
 from contract_tests.oracle.model import constant_pieces
-
-_PROFILES = ("default", "deep")
-
 
 # The checks import hypothesis and schemathesis themselves, because each takes a second to load.
 
 
 @check(
-    "lifecycle-machine",
     "generated",
-    title="After a sequence of requests, the stored integrations differ from the model",
+    "After a sequence of requests, the stored integrations differ from the model",
     needs=(
-        "create",
-        "list",
         "ids-not-reused",
         "categories-sorted",
         "name-unique",
@@ -41,7 +36,7 @@ _PROFILES = ("default", "deep")
         "stored-credentials-kept",
         "update-read-back",
     ),
-    profiles=_PROFILES,
+    profiles=LONGER,
 )
 def lifecycle_machine(central: Central) -> None:
     from contract_tests.checks._machine import run_machine
@@ -51,11 +46,10 @@ def lifecycle_machine(central: Central) -> None:
 
 
 @check(
-    "generated-valid",
     "generated",
-    title="A generated valid integration is refused, or not read back as it was sent",
-    needs=("create", "unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
-    profiles=_PROFILES,
+    "A generated valid integration is refused, or not read back as it was sent",
+    needs=("unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
+    profiles=LONGER,
 )
 def generated_valid(central: Central) -> None:
     from hypothesis import strategies as st
@@ -70,19 +64,12 @@ def generated_valid(central: Central) -> None:
     def accepted_and_read(body: Body) -> None:
         reply = central.create(body)
         central.ok(reply, f"a create of type {body['type']}")
-        id = created_id(reply)
-        central.same(central.get(id).json, read_answer(central.contract, body, id), f"type {body['type']}, read back,")
+        reads_as(central, created_id(reply), body, f"type {body['type']}, read back,")
 
     _each(central, drawn, accepted_and_read, examples=30)
 
 
-@check(
-    "generated-refused",
-    "generated",
-    title="A generated integration that breaks one rule is not refused by it",
-    needs=("create",),
-    profiles=_PROFILES,
-)
+@check("generated", "A generated integration that breaks one rule is not refused by it", profiles=LONGER)
 def generated_refused(central: Central) -> None:
     from hypothesis import strategies as st
 
@@ -114,11 +101,10 @@ def generated_refused(central: Central) -> None:
 
 
 @check(
-    "generated-invalid",
     "generated",
-    title="A body that breaks the schema makes the server fail, or is stored twice",
-    needs=("create", "list", "name-required", "category-required"),
-    profiles=_PROFILES,
+    "A body that breaks the schema makes the server fail, or is stored twice",
+    needs=("name-required", "category-required"),
+    profiles=LONGER,
 )
 def generated_invalid(central: Central) -> None:
     import schemathesis

@@ -49,13 +49,7 @@ def rounds(central: Central, default: int) -> int:
     return default * 5 if central.options.profile == "deep" else default
 
 
-@check(
-    "creates-repeat",
-    "lifecycle",
-    needs=("read-after-create",),
-    profiles=LONGER,
-    title="A create or a delete sometimes has no effect",
-)
+@check("lifecycle", "A create or a delete sometimes has no effect", profiles=LONGER)
 def creates_repeat(central: Central) -> None:
     """Create and delete repeatedly; in a quick run `many-kept` covers this."""
 
@@ -75,39 +69,30 @@ def creates_repeat(central: Central) -> None:
         return None
 
     types = central.creatable_types
-    with central.case():
-        repeated(central, "create, read, delete", rounds(central, 40), once)
+    repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("updates-repeat", "lifecycle", needs=("update",), profiles=LONGER, title="An update sometimes has no effect")
+@check("lifecycle", "An update sometimes has no effect", profiles=LONGER)
 def updates_repeat(central: Central) -> None:
     """Update by PUT, by PATCH, and by PATCH without credentials."""
-    with central.case():
-        id, sent = central.created()
+    id, sent = central.created()
 
-        def once(turn: int) -> str | None:
-            body = sent | {"name": central.name(), "clusterId": f"cluster-{turn}"}
-            if turn % 3 == 0:
-                kept = body | {"docker": body["docker"] | {"password": ""}}
-                reply = central.patch(id, kept, update_password=False)
-            else:
-                reply = central.put(id, body) if turn % 3 == 1 else central.patch(id, body, update_password=True)
-            got = with_masks(central.contract, central.get(id).json)
-            if reply.status == 200 and got == read_answer(central.contract, body, id):
-                return None
-            return f"update {reply.status} {reply.text[:200]}, then {str(got)[:300]}"
+    def once(turn: int) -> str | None:
+        body = sent | {"name": central.name(), "clusterId": f"cluster-{turn}"}
+        if turn % 3 == 0:
+            kept = body | {"docker": body["docker"] | {"password": ""}}
+            reply = central.patch(id, kept, update_password=False)
+        else:
+            reply = central.put(id, body) if turn % 3 == 1 else central.patch(id, body, update_password=True)
+        got = with_masks(central.contract, central.get(id).json)
+        if reply.status == 200 and got == read_answer(central.contract, body, id):
+            return None
+        return f"update {reply.status} {reply.text[:200]}, then {str(got)[:300]}"
 
-        repeated(central, "update, read", rounds(central, 42), once)
+    repeated(central, "update, read", rounds(central, 42), once)
 
 
-@check(
-    "reads-steady",
-    "lifecycle",
-    needs=("list",),
-    writes=False,
-    profiles=LONGER,
-    title="A read sometimes fails",
-)
+@check("lifecycle", "A read sometimes fails", writes=False, profiles=LONGER)
 def reads_steady(central: Central) -> None:
     """Read the list and an existing integration."""
     there = central.list().integrations or ()

@@ -53,13 +53,28 @@ _LONGEST = 30.0
 ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: Central waits for AWS if it cannot reach it."
 
 
-@check(
-    "response-time",
-    "latency",
-    needs=("create",),
-    alone=True,
-    title="An operation or a type is slow, always or sometimes",
-)
+@check("latency", "A long text makes an answer slow", alone=True)
+def slow_input(central: Central) -> None:
+    def seconds(length: int) -> float:
+        with central.case():
+            id, _ = central.created(name=central.name("x" * length))
+            central.get(id)
+            return max(exchange.elapsed for exchange in central.history)
+
+    if seconds(5000) < _LONG_TEXT:
+        return
+    # Alternate, because a busy machine makes short texts slow, too.
+    times = [(seconds(10), seconds(5000)) for _ in range(_AGAIN)]
+    short, long = max(short for short, _ in times), min(long for _, long in times)
+    if long - short > _LONG_TEXT:
+        raise CheckFailed(
+            "a create with a name of 5,000 characters is slow",
+            expected=f"about {short * 1000:.0f} ms",
+            got=f"{long:.2f} s",
+        )
+
+
+@check("latency", "An operation or a type is slow, always or sometimes", alone=True)
 def response_time(central: Central) -> None:
     if len(_measured(central)) < 4 * _NEIGHBOURS:
         _send_mixed_requests(central, 40, 0)
@@ -98,7 +113,8 @@ class Recorded:
         place = self._place[exchange.number]
         before = self.exchanges[max(0, place - _NEAR) : place][::-1]
         after = self.exchanges[place + 1 : place + 1 + _NEAR]
-        sides = ([each.elapsed for each in side if not _have_same_kind(each, exchange)] for side in (before, after))
+        kind = operation_of(exchange)
+        sides = ([each.elapsed for each in side if operation_of(each) != kind] for side in (before, after))
         return max((median(side[:_NEIGHBOURS]) for side in sides if side), default=self.usual)
 
     def is_even(self, group: Sequence[Exchange]) -> bool:
@@ -122,10 +138,6 @@ class Recorded:
 def _asks_aws(exchange: Exchange) -> bool:
     """Return whether Central may build an ECR client for a request, which asks AWS for a token."""
     return exchange.method in ("POST", "PUT", "PATCH") and _type_of(exchange) == "ecr"
-
-
-def _have_same_kind(one: Exchange, other: Exchange) -> bool:
-    return operation_of(one) == operation_of(other)
 
 
 def _measured(central: Central) -> list[Exchange]:
@@ -243,17 +255,16 @@ def _cheap(central: Central) -> float:
 def _repeated_times(central: Central, exchange: Exchange, times: int) -> list[float]:
     """Send similar requests, each with a new name and id, and return the seconds that they take."""
     found = []
-    for _ in range(times):
-        with central.case():
-            value = _renamed(central, exchange)
-            path = _path_to_repeat(central, exchange, value)
-            sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
-            prepared = len(central.history)
-            if exchange.method == "POST" and path == COLLECTION:
-                central.create(**sent)
-            else:
-                central.send(exchange.method, path, role=exchange.role, **sent)
-            found.append(max(each.elapsed for each in central.history[prepared:]))
+    for _ in central.cases(range(times)):
+        value = _renamed(central, exchange)
+        path = _path_to_repeat(central, exchange, value)
+        sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
+        prepared = len(central.history)
+        if exchange.method == "POST" and path == COLLECTION:
+            central.create(**sent)
+        else:
+            central.send(exchange.method, path, role=exchange.role, **sent)
+        found.append(max(each.elapsed for each in central.history[prepared:]))
     return found
 
 
@@ -357,13 +368,7 @@ def _send_mixed_requests(central: Central, requests: int, mark: int) -> None:
 # -- cost -----------------------------------------------------------------------------------------
 
 
-@check(
-    "cost-growth",
-    "latency",
-    needs=("create",),
-    alone=True,
-    title="A request gets slower as the number of integrations grows",
-)
+@check("latency", "A request gets slower as the number of integrations grows", alone=True)
 def cost_growth(central: Central) -> None:
     """Compare the times with few and with many integrations; a quick run repeats only requests that became slower."""
     more = min({"quick": 20, "default": 60, "deep": 150}[central.options.profile], central.options.max_live - 10)
@@ -434,8 +439,7 @@ def _costs_so_far(exchanges: Sequence[Exchange]) -> tuple[dict[str, float], dict
 
 
 def _cost_key(exchange: Exchange) -> str:
-    operation = operation_of(exchange)
-    what = operation.id if operation else exchange.path
+    what = _operation(exchange)
     return f"{what} by name" if "?name=" in exchange.path else what
 
 
@@ -461,31 +465,3 @@ def _costs(central: Central) -> dict[str, float]:
         for exchange in central.transport.exchanges[mark:]:
             found[_cost_key(exchange)].append(exchange.elapsed)
     return {what: median(each) for what, each in found.items()}
-
-
-@check(
-    "slow-input",
-    "latency",
-    needs=("create",),
-    alone=True,
-    worth=1,
-    title="A long text makes an answer slow",
-)
-def slow_input(central: Central) -> None:
-    def seconds(length: int) -> float:
-        with central.case():
-            id, _ = central.created(name=central.name("x" * length))
-            central.get(id)
-            return max(exchange.elapsed for exchange in central.history)
-
-    if seconds(5000) < _LONG_TEXT:
-        return
-    # Alternate, because a busy machine makes short texts slow, too.
-    times = [(seconds(10), seconds(5000)) for _ in range(_AGAIN)]
-    short, long = max(short for short, _ in times), min(long for _, long in times)
-    if long - short > _LONG_TEXT:
-        raise CheckFailed(
-            "a create with a name of 5,000 characters is slow",
-            expected=f"about {short * 1000:.0f} ms",
-            got=f"{long:.2f} s",
-        )

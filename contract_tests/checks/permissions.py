@@ -94,14 +94,22 @@ def check_writes_refused(
         central.refused_by(call(**caller), rule, f"{operation} that breaks {rule}", **values)
 
 
+def check_some_writes_refused(
+    central: Central, caller: Caller, rule: str, few: int, usual: int | None = None, **values: str
+) -> None:
+    """Check that some of the operations that write, on an unknown id, refuse a caller by the rule."""
+    check_writes_refused(
+        central, central.some(writes(central, central.unknown_id()), few, usual), caller, rule, **values
+    )
+
+
 def check_reads_refused(
     central: Central, calls: Sequence[tuple[str, Call]], caller: Caller, first: str, second: str | None = None
 ) -> None:
     """Check that each operation that reads refuses a caller, with the reasons of both ways to sign in."""
-    for operation, call in calls:
-        with central.case():
-            what = f"{operation} without the permission to read"
-            central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
+    for operation, call in central.cases(calls):
+        what = f"{operation} without the permission to read"
+        central.refused_by(call(**caller), "read-permission", what, first=first, second=second or first)
 
 
 def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
@@ -116,21 +124,20 @@ def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
 # -- callers without credentials, or without a permission ---------------------------------------------
 
 
-@check("credentials-missing", "permissions", needs=("create",))
+@check("permissions")
 def credentials_missing(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     check_nothing_changed(central, NOBODY, "credentials-missing")
     # Header values lose leading and trailing spaces, so a scheme alone has no trailing space.
-    for text in ["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]:
-        with central.case():
-            calls = central.some(writes_without_id(central), 1, 2)
-            check_writes_refused(central, calls, header(text), "credentials-missing")
+    for text in central.cases(["Digest x", *central.some([secret, "Bearer", "Basic", f"Token {secret}", ""], 1)]):
+        calls = central.some(writes_without_id(central), 1, 2)
+        check_writes_refused(central, calls, header(text), "credentials-missing")
     if not central.quick:
         reply = central.test(central.integration("scannerv4"), role="nobody")
         central.same(reply.message, central.text("credentials-missing"), "the whole message for an unknown caller")
 
 
-@check("read-permission", "permissions", needs=("list", "credentials-missing"), writes=False)
+@check("permissions", needs=("credentials-missing",), writes=False)
 def read_permission(central: Central) -> None:
     required_credentials(central)
     calls: Sequence[tuple[str, Call]] = reads(central)
@@ -148,12 +155,7 @@ def read_permission(central: Central) -> None:
             check_reads_refused(central, calls, {"role": "no-access"}, none, READING)
 
 
-@check(
-    "identity-before-lookup",
-    "permissions",
-    title="A caller without credentials learns what exists, or what is wrong with a request",
-    needs=ASKED,
-)
+@check("permissions", "A caller without credentials learns what exists, or what is wrong with a request", needs=ASKED)
 def identity_before_lookup(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -185,7 +187,7 @@ def has_no_role(central: Central) -> bool:
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
 
 
-@check("write-permission", "permissions", needs=ORDERED)
+@check("permissions", needs=ORDERED)
 def write_permission(central: Central) -> None:
     required_credentials(central)
     given = central.options.credentials
@@ -195,16 +197,13 @@ def write_permission(central: Central) -> None:
         check_nothing_changed(central, {"role": "read-only"}, "write-permission")
     if given.no_access is not None and not has_no_role(central):
         with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 3, 6)
-            check_writes_refused(central, calls, {"role": "no-access"}, "write-permission")
+            check_some_writes_refused(central, {"role": "no-access"}, "write-permission", 3, 6)
     if given.read_only is not None and not central.quick:
         with central.case():  # the answer does not depend on whether the integration exists
-            check_writes_refused(
-                central, writes(central, central.unknown_id()), {"role": "read-only"}, "write-permission"
-            )
+            check_some_writes_refused(central, {"role": "read-only"}, "write-permission", 6)
 
 
-@check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
+@check("permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
     required_credentials(central)
     if central.options.credentials.no_role is not None:
@@ -214,10 +213,7 @@ def role_missing(central: Central) -> None:
     else:
         raise Skip("needs a caller without a role; give --no-role-token-file")
     if central.quick:
-        with central.case():
-            check_writes_refused(
-                central, central.some(writes(central, central.unknown_id()), 2), caller, "role-missing"
-            )
+        check_some_writes_refused(central, caller, "role-missing", 2)
     else:
         check_nothing_changed(central, caller, "role-missing")
 
@@ -225,48 +221,38 @@ def role_missing(central: Central) -> None:
 # -- unknown callers -----------------------------------------------------------------------------------
 
 
-@check(
-    "token-silent",
-    "permissions",
-    title="An error shows the token or the password that it refuses",
-    needs=ASKED,
-    writes=False,
-)
+@check("permissions", "An error shows the token or the password that it refuses", needs=ASKED, writes=False)
 def token_silent(central: Central) -> None:
     required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
     # Basic credentials: only the user name may be shown.
-    for text in (f"Bearer token-{number}", basic(f"admin:word-{number}")):
-        with central.case():
-            reply = central.list(**header(text))
-            for found in (reply.text, *reply.headers.values()):
-                if str(number) in found or text.partition(" ")[2] in found:
-                    raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
+    for text in central.cases((f"Bearer token-{number}", basic(f"admin:word-{number}"))):
+        reply = central.list(**header(text))
+        for found in (reply.text, *reply.headers.values()):
+            if str(number) in found or text.partition(" ")[2] in found:
+                raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
 
 
-@check("token-invalid", "permissions", needs=SILENT)
+@check("permissions", needs=SILENT)
 def token_invalid(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
     with central.case():
-        check_writes_refused(central, central.some(writes(central, central.unknown_id()), 4), wrong, "token-invalid")
+        check_some_writes_refused(central, wrong, "token-invalid", 4)
     check_reads_refused(central, central.some(reads(central), 1, 3), wrong, central.text("token-invalid"))
     near = [f"x{secret}", f"{secret} {secret}", secret[: len(secret) // 2] or "x", UNSIGNED]
     near += [each for each in (secret.swapcase(),) if each != secret]
-    for token in [f"{secret}x", secret[:-1], *central.some(near, 1)]:
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 2)
-            check_writes_refused(central, calls, header(f"Bearer {token}"), "token-invalid")
+    for token in central.cases([f"{secret}x", secret[:-1], *central.some(near, 1)]):
+        check_some_writes_refused(central, header(f"Bearer {token}"), "token-invalid", 1, 2)
 
 
-@check("basic-invalid", "permissions", needs=SILENT)
+@check("permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
     user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
-    for name, password in [(user, "wrong"), (user, ""), *more]:
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            check_writes_refused(central, calls, header(basic(f"{name}:{password}")), "basic-invalid", user=f'"{name}"')
+    for name, password in central.cases([(user, "wrong"), (user, ""), *more]):
+        caller = header(basic(f"{name}:{password}"))
+        check_some_writes_refused(central, caller, "basic-invalid", 1, 3, user=f'"{name}"')
     reason = central.text("basic-invalid", user=f'"{user}"')
     check_reads_refused(central, central.some(reads(central), 1, 2), header(basic(f"{user}:wrong")), reason)
 
@@ -279,27 +265,20 @@ def _user(authorization: str) -> str:
     return base64.b64decode(coded).decode("utf-8", "replace").partition(":")[0]
 
 
-@check("basic-malformed", "permissions", needs=(*SILENT, "basic-invalid"))
+@check("permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
     required_credentials(central)
-    for text in central.some(["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"], 2):
-        with central.case():
-            calls = central.some(writes(central, central.unknown_id()), 1, 3)
-            check_writes_refused(central, calls, header(text), "basic-malformed")
-    check_reads_refused(
-        central, central.some(reads(central), 1, 2), header("Basic !!!"), central.text("basic-malformed")
-    )
+    malformed = ["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"]
+    for text in central.cases(central.some(malformed, 2)):
+        check_some_writes_refused(central, header(text), "basic-malformed", 1, 3)
+    calls = central.some(reads(central), 1, 2)
+    check_reads_refused(central, calls, header("Basic !!!"), central.text("basic-malformed"))
 
 
 # -- the request and the answer -----------------------------------------------------------------------
 
 
-@check(
-    "decoded-before-identity",
-    "permissions",
-    title="Credentials are checked before the route and the body",
-    needs=ASKED,
-)
+@check("permissions", "Credentials are checked before the route and the body", needs=ASKED)
 def decoded_before_identity(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -314,9 +293,8 @@ def decoded_before_identity(central: Central) -> None:
 
 
 @check(
-    "www-authenticate",
     "permissions",
-    title="WWW-Authenticate of a 401 differs from the message",
+    "WWW-Authenticate of a 401 differs from the message",
     source="pkg/grpc/server_error_handler.go",
     needs=EVERY_WAY,
 )
@@ -330,9 +308,8 @@ def www_authenticate(central: Central) -> None:
 
 
 @check(
-    "scheme-case",
     "permissions",
-    title="The scheme `bearer` in lower case is refused, or `basic` is accepted",
+    "The scheme `bearer` in lower case is refused, or `basic` is accepted",
     source="pkg/grpc/authn/util.go",
     needs=EVERY_WAY,
     writes=False,

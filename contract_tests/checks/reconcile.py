@@ -6,23 +6,27 @@ The contract's `x-scrub` marks the credentials and the fields on which they depe
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from contract_tests.checks.registry import check
-from contract_tests.checks.validation import (
-    check_only_stored,
-    from_table,
-    is_managed,
-    reads_as,
-    untestable,
-)
+from contract_tests.checks.registry import SERVICE, check
+from contract_tests.checks.validation import check_only_stored, from_table, is_managed, reads_as, untestable
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import Body, masked, member_of, read_answer, value_at, with_value
+from contract_tests.engine.integrations import (
+    Body,
+    masked,
+    member_of,
+    read_answer,
+    value_at,
+    with_value,
+    without,
+    without_credentials,
+)
 from contract_tests.engine.options import is_loopback
+from contract_tests.oracle.steps import updates
 from contract_tests.oracle.variants import (
     AUTHORIZED,
     BOTH,
@@ -37,7 +41,7 @@ from contract_tests.oracle.variants import (
 )
 from mock_server.contract.tables import MASK, Field, Message
 
-_KEEPING = ("create", "update-password-default", "reconcile-credential-masked")
+_KEEPING = ("update-password-default", "reconcile-credential-masked")
 """Checks that each rule of updates without credentials needs."""
 
 
@@ -98,36 +102,39 @@ class Stored:
         self.sent: Body = sent or {}
         self._is_kept = id != ""
 
-    def become(self, variant: Variant, **more: Any) -> Body:
+    def become(self, variant: Variant) -> Body:
         """Create or replace the integration, and return the body that was sent."""
         like, changes = variant
         if not self.id:
-            self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes | more))
+            self.id, self.sent = self.central.spare_from(from_table(self.central, like, changes))
         else:
-            self.sent = from_table(self.central, like, changes | more)
+            self.sent = from_table(self.central, like, changes)
             self.central.ok(self.central.put(self.id, self.sent), f"PUT of type {like}", need="update-replaces")
         return self.sent
 
-    def refuses(self, body: Body, text: str, what: str) -> None:
-        """Check that an update that keeps the credentials is refused; the update also changes the name."""
+    def refuses(self, body: Body, what: str, rule: str, **values: object) -> None:
+        """Check that a rule refuses an update that keeps the credentials; the update also changes the name."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             reply = self.central.patch(self.id, body | {"name": self.central.name()}, update_password=flag)
             if self._is_kept and reply.status == 200:
                 self.central.claim(self.sent["type"])  # other checks must not reuse it, because it has changed
-            self._raise_if_free_field(body, reply, text)
-            if not is_managed(self.central, reply):
-                self.central.refused(reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", text=text)
+            self._check_refused(body, reply, f"PATCH, updatePassword {_flag_text(flag)}, {what}", rule, values)
 
-    def refuses_test(self, body: Body, text: str, what: str) -> None:
-        """Check that a test with the stored credentials is refused; if the target accepts it, it contacts nothing."""
+    def refuses_test(self, body: Body, what: str, rule: str, **values: object) -> None:
+        """Check that a rule refuses a test with the stored credentials; an accepted test contacts nothing."""
         flag = self.central.random.choice((False, None))
         with self.central.attempt():
             body = untestable(self.central, body) | {"id": self.id}
             reply = self.central.test_updated(body, update_password=flag)
-            self._raise_if_free_field(body, reply, text)
-            if not is_managed(self.central, reply):
-                self.central.refused(reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", text=text)
+            self._check_refused(body, reply, f"/test/updated, updatePassword {_flag_text(flag)}, {what}", rule, values)
+
+    def _check_refused(self, body: Body, reply: Reply, what: str, rule: str, values: Mapping[str, object]) -> None:
+        """Check that the rule refused a request, and not because of a field on which no credential depends."""
+        central, text = self.central, self.central.text(rule, **values)
+        self._raise_if_free_field(body, reply, text)
+        if not is_managed(central, reply):
+            central.refused(reply, what, text=text)
 
     def _raise_if_free_field(self, body: Body, reply: Reply, text: str) -> None:
         """Raise a failure if the error names a field on which no credential depends, such as the name."""
@@ -151,22 +158,21 @@ def _flag_text(flag: bool | None) -> str:
     return "missing" if flag is None else "false"
 
 
-def each_stored(central: Central, variants: Sequence[Variant], **more: Any) -> Iterator[tuple[Stored, Body]]:
+def each_stored(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
     """Yield each variant after storing it. A quick run stores them one after another in the same integration."""
     if central.quick:
         with central.case():
             stored = Stored(central)
             for variant in variants:
-                yield stored, stored.become(variant, **more)
+                yield stored, stored.become(variant)
         return
-    for variant in variants:
-        with central.case():
-            stored = Stored(central)
-            yield stored, stored.become(variant, **more)
+    for variant in central.cases(variants):
+        stored = Stored(central)
+        yield stored, stored.become(variant)
 
 
 def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[Stored, Body]]:
-    """Yield each variant, for updates that must be refused; a quick run uses the kept integrations."""
+    """Yield each variant, and check that it is unchanged afterwards; a quick run uses the kept integrations."""
     more = []
     for like, changes in variants:
         if central.reuses_integrations and not changes and like in central.shared.standing:
@@ -175,43 +181,42 @@ def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[S
                 yield stored, stored.sent
         else:
             more.append((like, changes))
-    yield from each_stored(central, more)
+    for stored, sent in each_stored(central, more):
+        yield stored, sent
+        stored.check_unchanged()
 
 
 # -- before the comparison ----------------------------------------------------------------------------
 
 
-@check("reconcile-needs-id", "rules", needs=("test", "test-stores-nothing"))
+@check("rules", needs=("test-stores-nothing",))
 def reconcile_needs_id(central: Central) -> None:
     # Control: the same test passes if it needs no stored credentials.
     body = central.integration("scannerv4")
     central.ok(central.test_updated(body, update_password=True), "a test that contacts nothing", need="test")
     for flag in central.some((False, None), 1):
         like, _ = central.random.choice(PLAIN)
-        for each in central.some((body, untestable(central, masked_body(central, central.integration(like)))), 1):
-            with central.case():
-                reply = central.test_updated(each, update_password=flag)
-                what = f"/test/updated of type {each['type']} without an id, updatePassword {_flag_text(flag)}"
-                central.refused_by(reply, "reconcile-needs-id", what)
+        hidden = untestable(central, masked_body(central, central.integration(like)))
+        for each in central.cases(central.some((body, hidden), 1)):
+            reply = central.test_updated(each, update_password=flag)
+            what = f"/test/updated of type {each['type']} without an id, updatePassword {_flag_text(flag)}"
+            central.refused_by(reply, "reconcile-needs-id", what)
 
 
-@check("reconcile-needs-config", "rules", needs=_KEEPING)
+@check("rules", needs=_KEEPING)
 def reconcile_needs_config(central: Central) -> None:
     for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
-        text = central.text("reconcile-needs-config")
-        absent = {key: value for key, value in sent.items() if key != member}
-        for body in central.some((absent, sent | {member: None}), 1):
-            stored.refuses(body, text, "without a config member")
+        for body in central.some((without(member, sent), sent | {member: None}), 1):
+            stored.refuses(body, "without a config member", "reconcile-needs-config")
             if not central.quick:
-                stored.refuses_test(body, text, "without a config member")
-        stored.check_unchanged()
+                stored.refuses_test(body, "without a config member", "reconcile-needs-config")
 
 
 # -- comparison field by field --------------------------------------------------------------------------
 
 
-@check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
+@check("rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
@@ -223,15 +228,15 @@ def reconcile_same_member(central: Central) -> None:
             if "endpoint" in sent[mine]:
                 # The two bodies are as similar as possible: only the config member differs.
                 other[members[like]]["endpoint"] = sent[mine]["endpoint"]
-            rest = {key: value for key, value in sent.items() if key != mine}
-            text = central.text("reconcile-same-member", sent=go_names[members[like]], stored=go_names[mine])
+            rest = without(mine, sent)
+            names = {"sent": go_names[members[like]], "stored": go_names[mine]}
             for type in central.some((like, sent["type"]), 1):
                 body = rest | {members[like]: other[members[like]], "type": type}
-                stored.refuses(body, text, f"of a {mine} member, as type {type} with a {members[like]} member")
-        stored.check_unchanged()
+                what = f"of a {mine} member, as type {type} with a {members[like]} member"
+                stored.refuses(body, what, "reconcile-same-member", **names)
 
 
-@check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
+@check("rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     turns = dict.fromkeys((True, False), central.random.randrange(len(PLAIN)))
     for stored, sent in each_kept(central, PLAIN):
@@ -239,16 +244,14 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         for spot in spots(central, sent):
             if spot.field.scrub != "dependent":
                 continue
-            text = central.text("reconcile-dependent-unchanged", field=spot.path)
             values = other_values(spot, value_at(sent, spot.place))
             if central.quick:  # every type has an endpoint, so each value is tried with one type
                 few, is_endpoint = values[: len(PLAIN)], spot.field.name == "endpoint"
                 turns[is_endpoint] += 1
                 values = [few[turns[is_endpoint] % len(few)]]
             for value in values:
-                body = with_value(kept, spot.place, value)
-                stored.refuses(body, text, f"that changes only {spot} to {value!r}")
-        stored.check_unchanged()
+                body, what = with_value(kept, spot.place, value), f"that changes only {spot} to {value!r}"
+                stored.refuses(body, what, "reconcile-dependent-unchanged", field=spot.path)
     if central.quick:
         return
     # Flags that are set, and empty fields.
@@ -257,31 +260,29 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         ("docker", {"docker": {"endpoint": "", "username": ""}}),
         ("ecr", {"ecr": {"useIam": True, "endpoint": ""}}),
     )
-    for like, changes in turned:
-        with central.case():
-            sent = from_table(central, like, changes)
-            id, reply = central.stored(sent)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, f"storing type {like}", need="odd-combinations")
-            stored = Stored(central, id, sent)
-            for spot in spots(central, sent):
-                if spot.field.scrub == "dependent":
-                    text = central.text("reconcile-dependent-unchanged", field=spot.path)
-                    value = other_values(spot, value_at(sent, spot.place))[0]
-                    body = with_value(masked_body(central, sent), spot.place, value)
-                    stored.refuses(body, text, f"that changes only {spot} to {value!r}")
-            stored.check_unchanged()
+    for like, changes in central.cases(turned):
+        sent = from_table(central, like, changes)
+        id, reply = central.stored(sent)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, f"storing type {like}", need="odd-combinations")
+        stored = Stored(central, id, sent)
+        for spot in spots(central, sent):
+            if spot.field.scrub == "dependent":
+                value = other_values(spot, value_at(sent, spot.place))[0]
+                body = with_value(masked_body(central, sent), spot.place, value)
+                what = f"that changes only {spot} to {value!r}"
+                stored.refuses(body, what, "reconcile-dependent-unchanged", field=spot.path)
+        stored.check_unchanged()
 
 
-@check("reconcile-credential-masked", "rules", needs=("create", "update-password-default"))
+@check("rules", needs=("update-password-default",))
 def reconcile_credential_masked(central: Central) -> None:
     turn = 0
     for stored, sent in each_kept(central, VARIANTS):
         for spot in spots(central, sent):
             if spot.field.scrub != "always":
                 continue
-            text = central.text("reconcile-credential-masked", field=spot.path)
             right = value_at(sent, spot.place)
             values = [right or central.secret(), "*****", "*******", central.secret(), f"{MASK} ", " "]
             few = [values[turn % len(values)]] if central.quick else values
@@ -289,23 +290,17 @@ def reconcile_credential_masked(central: Central) -> None:
             for value in few:
                 body = with_value(masked_body(central, sent), spot.place, value)
                 what = "the right credential" if value == right else f"{value!r}" if "*" in value else "a credential"
-                stored.refuses(body, text, f"with {what} in {spot}")
-        stored.check_unchanged()
+                stored.refuses(body, f"with {what} in {spot}", "reconcile-credential-masked", field=spot.path)
 
 
-@check(
-    "reconcile-message-kept",
-    "rules",
-    needs=(*_KEEPING, "null-is-absent"),
-)
+@check("rules", needs=(*_KEEPING, "null-is-absent"))
 def reconcile_message_kept(central: Central) -> None:
     paths = {"source": "ImageIntegration.Source"}
     for stored, sent, places in _with_messages(central):
         paths |= {str(spot): spot.path for spot in spots(central, sent)}
         for place in places:
-            text = central.text("reconcile-message-kept", field=paths[place])
             body = with_value(masked_body(central, sent), tuple(place.split(".")), None)
-            stored.refuses(body, text, f"without the stored {place}")
+            stored.refuses(body, f"without the stored {place}", "reconcile-message-kept", field=paths[place])
         stored.check_unchanged()
 
 
@@ -317,9 +312,8 @@ def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, 
         yield stored, sent, places if "quay" in sent else ("ecr.authorizationData", "ecr.authorizationData.expiresAt")
 
 
-@check("reconcile-message-not-added", "rules", needs=_KEEPING)
+@check("rules", needs=_KEEPING)
 def reconcile_message_not_added(central: Central) -> None:
-    text = central.text("reconcile-message-not-added")
     half: Variant = ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}})
     for stored, sent in each_stored(
         central, (*central.some((("docker", {}), half), 0), *central.some((("quay", {}), ("ecr", {})), 1))
@@ -336,16 +330,15 @@ def reconcile_message_not_added(central: Central) -> None:
         for place, values in messages.items():
             for value in central.some(values, 1):
                 body = with_value(masked_body(central, sent), tuple(place.split(".")), value)
-                stored.refuses(body, text, f"with a {place} although none is stored")
+                stored.refuses(body, f"with a {place} although none is stored", "reconcile-message-not-added")
         stored.check_unchanged()
 
 
 @check(
-    "reconcile-free-fields",
     "rules",
+    "A field that no credential depends on cannot be changed without credentials",
     source="pkg/secrets/reconcile.go",
     needs=_KEEPING,
-    title="A field that no credential depends on cannot be changed without credentials",
 )
 def reconcile_free_fields(central: Central) -> None:
     for stored, sent in each_stored(central, central.some((*VARIANTS, *UNTAGGED), 0)):
@@ -383,11 +376,10 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
 
 
 @check(
-    "reconcile-on-test",
     "rules",
-    source="central/imageintegration/service/service_impl.go",
+    "/test/updated does not apply a rule about stored credentials",
+    source=SERVICE,
     needs=(
-        "create",
         "test-ignores-skip",
         "reconcile-dependent-unchanged",
         "reconcile-credential-masked",
@@ -395,45 +387,43 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
         "reconcile-message-kept",
         "reconcile-message-not-added",
     ),
-    title="/test/updated does not apply a rule about stored credentials",
 )
 def reconcile_on_test(central: Central) -> None:
     for stored, sent in each_stored(central, (VARIANTS[0], *central.some(VARIANTS[2:], 0))):
         kept = masked_body(central, sent)
         for spot in spots(central, sent):
             if spot.field.scrub == "dependent":
-                text = central.text("reconcile-dependent-unchanged", field=spot.path)
                 body = with_value(kept, spot.place, other_values(spot, value_at(sent, spot.place))[0])
-                stored.refuses_test(body, text, f"that changes only {spot}")
+                what = f"that changes only {spot}"
+                stored.refuses_test(body, what, "reconcile-dependent-unchanged", field=spot.path)
             elif spot.field.scrub == "always" and not central.quick:
-                text = central.text("reconcile-credential-masked", field=spot.path)
                 body = with_value(kept, spot.place, central.secret())
-                stored.refuses_test(body, text, f"with a credential in {spot}")
+                what = f"with a credential in {spot}"
+                stored.refuses_test(body, what, "reconcile-credential-masked", field=spot.path)
         stored.check_unchanged()
     if central.options.allow_registry_tests or is_loopback(central.transport.base):
         _check_test_uses_stored_password(central)
     for stored, sent in each_stored(central, (VARIANTS[1],)):
         kept = masked_body(central, sent)
         path = "ImageIntegration.ImageIntegration_Quay.QuayConfig"
-        text = central.text("reconcile-credential-masked", field=f"{path}.QuayConfig_RobotAccount.Password")
         body = with_value(kept, ("quay", "registryRobotCredentials", "password"), central.secret())
-        stored.refuses_test(body, text, "with a credential")
+        password = f"{path}.QuayConfig_RobotAccount.Password"
+        stored.refuses_test(body, "with a credential", "reconcile-credential-masked", field=password)
         if not central.quick:
-            text = central.text("reconcile-message-kept", field=f"{path}.RegistryRobotCredentials")
-            stored.refuses_test(with_value(kept, ("quay", "registryRobotCredentials"), None), text, "without robot")
-        text = central.text("reconcile-message-not-added")
-        stored.refuses_test(kept | {"source": SOURCE}, text, "with a source although none is stored")
-        body = {key: value for key, value in kept.items() if key != "quay"} | masked_body(
-            central, central.integration()
-        )
-        text = central.text("reconcile-same-member", sent="Docker", stored="Quay")
-        stored.refuses_test(body, text, "with another config member")
+            body, field = (
+                with_value(kept, ("quay", "registryRobotCredentials"), None),
+                f"{path}.RegistryRobotCredentials",
+            )
+            stored.refuses_test(body, "without robot", "reconcile-message-kept", field=field)
+        added = kept | {"source": SOURCE}
+        stored.refuses_test(added, "with a source although none is stored", "reconcile-message-not-added")
+        body = without("quay", kept) | masked_body(central, central.integration())
+        stored.refuses_test(body, "with another config member", "reconcile-same-member", sent="Docker", stored="Quay")
         stored.check_unchanged()
         if central.quick or "node-scanner-type-known" not in central.rules:
             continue
         # An accepted test fails only when the client is built, because of its category.
-        text = central.text("node-scanner-type-known", type='"quay"')
-        stored.refuses_test(kept, text, "with masked credentials")
+        stored.refuses_test(kept, "with masked credentials", "node-scanner-type-known", type='"quay"')
 
 
 def _check_test_uses_stored_password(central: Central) -> None:
@@ -447,38 +437,31 @@ def _check_test_uses_stored_password(central: Central) -> None:
         central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
 
 
-@check(
-    "update-password-default",
-    "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
-    title="A missing updatePassword does not count as false",
-)
+@check("rules", "A missing updatePassword does not count as false", source=SERVICE)
 def update_password_default(central: Central) -> None:
-    with central.case():
-        id, sent = central.spare("ibm")
-        text = central.text(
-            "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
-        )
-        spelt = {"update_password": True, "UpdatePassword": True}  # not names of the flag
-        reply = central.send("PATCH", f"{COLLECTION}/{id}", value={"config": sent, **(spelt if central.quick else {})})
-        if reply.status == 200 and central.quick and central.patch(id, sent, update_password=None).status != 200:
-            what = "PATCH with unknown fields"
-            raise CheckFailed(what, expected={"status": 400}, got=brief(reply), check="unknown-field-dropped")
-        if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
-            raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
-        central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
-        if central.quick:
-            return
-        unset = {"config": sent, "updatePassword": None}
-        reply = central.send("PATCH", f"{COLLECTION}/{id}", value=unset)
-        central.refused(reply, "PATCH with a credential and null for updatePassword", text=text)
-        body = untestable(central, sent) | {"id": id}
-        reply = central.test_updated(body, update_password=None)
-        central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
-        reply = central.patch(id, masked_body(central, sent, ""), update_password=None)
-        central.ok(reply, "PATCH without a credential and without updatePassword", need="stored-credentials-kept")
-        check_only_stored(central, {id: sent}, "PATCH that changed nothing")
+    id, sent = central.spare("ibm")
+    text = central.text(
+        "reconcile-credential-masked", field="ImageIntegration.ImageIntegration_Ibm.IBMRegistryConfig.ApiKey"
+    )
+    spelt = {"update_password": True, "UpdatePassword": True}  # not names of the flag
+    reply = central.send("PATCH", f"{COLLECTION}/{id}", value={"config": sent, **(spelt if central.quick else {})})
+    if reply.status == 200 and central.quick and central.patch(id, sent, update_password=None).status != 200:
+        what = "PATCH with unknown fields"
+        raise CheckFailed(what, expected={"status": 400}, got=brief(reply), check="unknown-field-dropped")
+    if reply.status == 200 and central.patch(id, sent, update_password=False).status == 200:
+        raise PreconditionFailed("reconcile-credential-masked", "PATCH with a credential and updatePassword false")
+    central.refused(reply, "PATCH with a credential and without updatePassword", text=text)
+    if central.quick:
+        return
+    unset = {"config": sent, "updatePassword": None}
+    reply = central.send("PATCH", f"{COLLECTION}/{id}", value=unset)
+    central.refused(reply, "PATCH with a credential and null for updatePassword", text=text)
+    body = untestable(central, sent) | {"id": id}
+    reply = central.test_updated(body, update_password=None)
+    central.refused(reply, "/test/updated with a credential and without updatePassword", text=text)
+    reply = central.patch(id, masked_body(central, sent, ""), update_password=None)
+    central.ok(reply, "PATCH without a credential and without updatePassword", need="stored-credentials-kept")
+    check_only_stored(central, {id: sent}, "PATCH that changed nothing")
 
 
 # -- preservation of stored credentials -------------------------------------------------------------------
@@ -520,10 +503,8 @@ REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
 
 
 @check(
-    "stored-credentials-kept",
     "rules",
     needs=(
-        "create",
         "update-not-rolled-back",
         "update-password-default",
         "reconcile-dependent-unchanged",
@@ -533,9 +514,8 @@ REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
 )
 def stored_credentials_kept(central: Central) -> None:
     if central.reuses_integrations:
-        for like in ("ecr", "azure", "ibm"):
-            with central.case():
-                _check_no_op_update(central, like)
+        for like in central.cases(("ecr", "azure", "ibm")):
+            _check_no_op_update(central, like)
     # A robot account cannot scan, so the last one needs both of its credentials.
     telling = (PROVEN[0], AUTHORIZED, PROVEN[-1])
     for stored, sent in each_stored(central, telling if central.quick else PROVEN):
@@ -557,7 +537,7 @@ def stored_credentials_kept(central: Central) -> None:
                 if shown != expected:
                     raise CheckFailed(f"GET after {what}", expected=expected, got=shown, check="reconcile-free-fields")
         if not central.quick:
-            left_out = _without_credentials(central.contract.integration, sent)
+            left_out = without_credentials(central.contract.integration, sent)
             left_out |= {"name": central.name(), "clusterId": "another-cluster"}
             reply = central.patch(stored.id, left_out)
             central.ok(reply, f"PATCH of {sent['type']} that omits its credentials")
@@ -578,58 +558,41 @@ def _check_no_op_update(central: Central, like: str) -> None:
     central.ok(reply, f"PATCH of {like} without its credentials that changes nothing")
 
 
-def _without_credentials(message: Message, value: Body) -> Body:
-    """Return a copy without credentials."""
-    copy = {}
-    for name, inner in value.items():
-        field = message.by_name[name]
-        if field.scrub != "always":
-            nested = field.message is not None and isinstance(inner, dict)
-            copy[name] = _without_credentials(field.message, inner) if nested and field.message else inner
-    return copy
-
-
 def _check_empty_credential_stays_empty(central: Central) -> None:
     """Check that the mask keeps an empty credential empty, so that a client that needs it cannot be built."""
-    for rule, (like, changes) in central.some(EMPTY, 1):
-        with central.case():
-            id, _ = central.created(like)
-            empty = from_table(central, like, changes)
-            central.refused(central.put(id, empty), "PUT without the credential", status=500, code=13)
-            text = central.text(rule)
-            reply = central.patch(id, masked_body(central, empty))
-            what = f"of {like} with the mask where no credential is stored"
-            central.refused(reply, f"PATCH {what}", status=500, code=13, text=text)
-            reply = central.test_updated(masked_body(central, empty) | {"id": id})
-            central.refused(reply, f"/test/updated {what}", text=text)
+    for rule, (like, changes) in central.cases(central.some(EMPTY, 1)):
+        id, _ = central.created(like)
+        empty = from_table(central, like, changes)
+        central.not_built(central.put(id, empty), "PUT without the credential")
+        text = central.text(rule)
+        reply = central.patch(id, masked_body(central, empty))
+        what = f"of {like} with the mask where no credential is stored"
+        central.not_built(reply, f"PATCH {what}", text)
+        reply = central.test_updated(masked_body(central, empty) | {"id": id})
+        central.refused(reply, f"/test/updated {what}", text=text)
 
 
 @check(
-    "credentials-replaced",
     "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
-    title="PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
+    "PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
+    source=SERVICE,
+    needs=("update-not-rolled-back", "reconcile-credential-masked", *REQUIRING),
 )
 def credentials_replaced(central: Central) -> None:
-    for rule, (like, changes) in central.some(EMPTY, 1):
-        with central.case():
-            id, _ = central.spare(like)
-            body = from_table(central, like, changes)
+    for rule, (like, changes) in central.cases(central.some(EMPTY, 1)):
+        id, _ = central.spare(like)
+        body, text = from_table(central, like, changes), central.text(rule)
+        if not central.quick:
+            reply = central.test(body | {"id": id})
+            central.refused(reply, f"a test of {like} without the stored credential", text=text)
+        for where, update in updates(central)[::-1]:
+            what = f"{where} of {like} that removes the credential"
+            central.not_built(update(id, body), what, text)
+            if where == "PUT" or not central.quick:
+                reply = central.patch(id, masked_body(central, body))
+                central.not_built(reply, f"PATCH that keeps the credential, after {what},", text)
             if not central.quick:
-                reply = central.test(body | {"id": id})
-                what = f"a test of {like} without the stored credential"
-                central.refused(reply, what, text=central.text(rule))
-            for where, update in (("PATCH", partial(central.patch, update_password=True)), ("PUT", central.put)):
-                reply = update(id, body)
-                what = f"{where} of {like} that removes the credential"
-                central.refused(reply, what, status=500, code=13, text=central.text(rule))
-                if where == "PUT" or not central.quick:
-                    reply = central.patch(id, masked_body(central, body))
-                    what = f"PATCH that keeps the credential, after {what},"
-                    central.refused(reply, what, status=500, code=13, text=central.text(rule))
-                if not central.quick:
-                    central.ok(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
+                central.ok(central.put(id, central.integration(like)), f"PUT of {like}", need="update")
     for stored, sent in each_stored(central, central.some(VARIANTS, 0)):
         body = sent
         for spot in spots(central, sent):
@@ -648,15 +611,8 @@ def credentials_replaced(central: Central) -> None:
 
 
 @check(
-    "mask-taken-literally",
     "rules",
-    needs=(
-        "create",
-        "update-not-rolled-back",
-        "google-service-account-json",
-        "test-ignores-skip",
-        "stored-credentials-kept",
-    ),
+    needs=("update-not-rolled-back", "google-service-account-json", "test-ignores-skip", "stored-credentials-kept"),
 )
 def mask_taken_literally(central: Central) -> None:
     # Six asterisks are not a valid service account.
@@ -667,32 +623,29 @@ def mask_taken_literally(central: Central) -> None:
         ("a create", lambda _, body: central.create(body)),
         ("a test", lambda _, body: central.test(body)),
     ]
-    with central.case():
-        id, sent = central.spare("artifactregistry")
-        for where, send in ways[:3] if central.quick else ways:
-            status, code = (400, 3) if where == "a test" else (500, 13)
-            reply = send(id, masked_body(central, sent) | {"name": central.name()})
-            central.refused(reply, f"{where} of artifactregistry with the mask", status=status, code=code, text=text)
-            if where == "PUT" or (where.startswith("PATCH") and not central.quick):
-                reply = central.patch(id, masked_body(central, sent))
-                what = f"PATCH that keeps the credential, after a {where} with the mask,"
-                central.refused(reply, what, status=500, code=13, text=text)
-                if not central.quick:
-                    central.ok(central.put(id, sent), "PUT of artifactregistry", need="update")
-        for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
-            where, send = central.random.choice(ways[: 2 if central.quick else 3])
-            body = masked_body(central, central.integration(like))
-            central.ok(send(id, body), f"{where} of {like} with the mask")
-            if where != "a create" and not central.quick:
-                central.ok(central.patch(id, body), f"PATCH of {like} after {where} with the mask")
+    id, sent = central.spare("artifactregistry")
+    for where, send in ways[:3] if central.quick else ways:
+        status, code = (400, 3) if where == "a test" else (500, 13)
+        reply = send(id, masked_body(central, sent) | {"name": central.name()})
+        central.refused(reply, f"{where} of artifactregistry with the mask", status=status, code=code, text=text)
+        if where == "PUT" or (where.startswith("PATCH") and not central.quick):
+            reply = central.patch(id, masked_body(central, sent))
+            central.not_built(reply, f"PATCH that keeps the credential, after a {where} with the mask,", text)
+            if not central.quick:
+                central.ok(central.put(id, sent), "PUT of artifactregistry", need="update")
+    for like in central.some(("docker", "ibm", "azure", "quay", "ecr"), 1, 3):
+        where, send = central.random.choice(ways[: 2 if central.quick else 3])
+        body = masked_body(central, central.integration(like))
+        central.ok(send(id, body), f"{where} of {like} with the mask")
+        if where != "a create" and not central.quick:
+            central.ok(central.patch(id, body), f"PATCH of {like} after {where} with the mask")
 
 
 @check(
-    "config-member-kept",
     "rules",
+    "The credential of one config member reaches another one, or another host",
     source="pkg/secrets/reconcile.go",
-    needs=("create", "reconcile-same-member", "stored-credentials-kept", "quay-config-required"),
-    title="The credential of one config member reaches another one, or another host",
+    needs=("reconcile-same-member", "stored-credentials-kept", "quay-config-required"),
 )
 def config_member_kept(central: Central) -> None:
     if not central.quick:
@@ -702,18 +655,18 @@ def config_member_kept(central: Central) -> None:
         id, sent = central.spare("ibm")
         body = masked_body(central, sent) | {"type": "quay"}
         text = "updating integration error: " + central.text("quay-config-required")
-        central.refused(central.patch(id, body), "PATCH to a type with another member", status=500, code=13, text=text)
+        central.not_built(central.patch(id, body), "PATCH to a type with another member", text)
         quay = {"endpoint": sent["ibm"]["endpoint"], "oauthToken": MASK}
-        body = {key: value for key, value in body.items() if key != "ibm"} | {"quay": quay}
-        text = central.text("reconcile-same-member", sent="Quay", stored="Ibm")
-        central.refused(central.patch(id, body), "PATCH to the config member of that type", text=text)
+        body = without("ibm", body) | {"quay": quay}
+        what = "PATCH to the config member of that type"
+        central.refused_by(central.patch(id, body), "reconcile-same-member", what, sent="Quay", stored="Ibm")
 
 
 def _check_azure_member_kept(central: Central) -> None:
     with central.case():
         id, sent = central.created("azure")
         azure = sent["azure"]
-        rest = {key: value for key, value in sent.items() if key != "azure"}
+        rest = without("azure", sent)
         docker = {"endpoint": azure["endpoint"], "username": azure["username"], "password": MASK}
         text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
         for type in ("azure", "docker"):

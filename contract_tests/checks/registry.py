@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
+from contract_tests.engine.options import PROFILES
 from contract_tests.engine.ownership import OWN_ID
 from mock_server.contract import tables as contracts
 
@@ -37,10 +38,13 @@ FOUNDATION = (
 _ORDER = ("base", "routing", "wire", "values", "validation", "types", "reconcile")
 """Modules whose checks come first within a group, because requests are routed, read and validated in this order."""
 
+SERVICE = "central/imageintegration/service/service_impl.go"
+"""The source file of most behaviour that is not a rule."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check. `worth` orders checks inside a group, higher first."""
+    """One check."""
 
     id: str
     title: str
@@ -50,8 +54,7 @@ class Check:
     needs: tuple[str, ...] = ()
     writes: bool = True
     alone: bool = False
-    profiles: tuple[str, ...] = ("quick", "default", "deep")
-    worth: int = 0
+    profiles: tuple[str, ...] = PROFILES
 
     @property
     def is_of_rule(self) -> bool:
@@ -63,35 +66,35 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
-    id: str,
     group: str,
-    *,
     title: str = "",
+    *,
+    id: str = "",
     source: str = "",
     needs: tuple[str, ...] = (),
     writes: bool = True,
     alone: bool = False,
-    profiles: tuple[str, ...] = ("quick", "default", "deep"),
-    worth: int = 0,
+    profiles: tuple[str, ...] = PROFILES,
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
-    """Register a function as the check `id`.
+    """Register a function as a check; its id is the function's name in kebab-case, unless `id` says otherwise.
 
     The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
     does.
-    `needs` names checks that must pass first; `writes`: the check creates or changes something; `alone`: no other check
-    may run at the same time.
+    `needs` names checks that must pass first, besides `FOUNDATION` (`STRUCTURE` for reads); `writes`: the check creates
+    or changes something; `alone`: no other check may run at the same time.
 
     Raises:
         ValueError: the id is already registered, or neither the contract nor the call gives a title.
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        rule = contracts.load().history.get(id)
+        name = id or function.__name__.replace("_", "-")
+        rule = contracts.load().history.get(name)
         what = title or (rule.broken if rule else "")
-        if id in _CHECKS or not what or group not in GROUPS:
-            raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
-        _CHECKS[id] = Check(
-            id, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles, worth
+        if name in _CHECKS or not what or group not in GROUPS:
+            raise ValueError(f"check {name!r} is registered twice, has no title or no known group")
+        _CHECKS[name] = Check(
+            name, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles
         )
         return function
 
@@ -100,7 +103,7 @@ def check(
 
 @cache
 def all_checks() -> dict[str, Check]:
-    """Return every check by its id, in the order of worth."""
+    """Return every check by its id, in the order in which they run."""
     from contract_tests import checks
 
     for module in pkgutil.iter_modules(checks.__path__):
@@ -121,12 +124,12 @@ def _add_after_its_needs(each: Check, known: Mapping[str, Check], ordered: dict[
     ordered.setdefault(each.id, each)
 
 
-def _sort_key(each: Check) -> tuple[int, int, int, str]:
-    """Return the sort key of a check: group, worth, then module, so that the order of imports does not matter."""
+def _sort_key(each: Check) -> tuple[int, int, str]:
+    """Return the group and the module of a check as its sort key; checks of a module keep their order."""
     module = each.run.__module__
     name = module.rpartition(".")[2]
     step = _ORDER.index(name) if name in _ORDER else len(_ORDER)
-    return GROUPS.index(each.group), -each.worth, step, module
+    return GROUPS.index(each.group), step, module
 
 
 def _with_base_needs(each: Check) -> Check:

@@ -10,11 +10,12 @@ from collections import ChainMap
 from typing import Any
 
 from contract_tests.checks.registry import LONGER, check
+from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import INVALID_JSON, LIKELY, send_harmlessly
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed
-from contract_tests.engine.integrations import Body, read_answer
+from contract_tests.engine.integrations import Body
 from contract_tests.engine.options import is_loopback
 
 _BINARY = (b"\x00\xff\xfe\x00", b"\x89PNG\r\n\x1a\n", b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
@@ -100,52 +101,44 @@ def check_alive(central: Central) -> None:
 
 
 @check(
-    "garbage-refused",
     "robustness",
-    title="A malformed body is not refused with a client error",
-    needs=("create", "body-syntax", "unexpected-token", "field-value"),
+    "A malformed body is not refused with a client error",
+    needs=("body-syntax", "unexpected-token", "field-value"),
 )
 def garbage_refused(central: Central) -> None:
     id = central.unknown_id()
     ways = [("POST", ""), ("PUT", f"/{id}"), ("PATCH", f"/{id}"), ("POST", "/test"), ("POST", "/test/updated")]
     if central.quick:  # another check sends creates that are not JSON; a flaw in a valid body finds more than garbage
         operations = ("PATCH", "test", "test/updated")
-        for operation, flaw in zip(operations, central.some(INVALID_JSON[LIKELY:], len(operations)), strict=True):
-            with central.case():
-                check_client_error(
-                    send_harmlessly(central, operation, flaw), f"{operation} with {flaw.what}", "body-syntax"
-                )
+        for operation, flaw in central.cases(
+            zip(operations, central.some(INVALID_JSON[LIKELY:], len(operations)), strict=True)
+        ):
+            check_client_error(
+                send_harmlessly(central, operation, flaw), f"{operation} with {flaw.what}", "body-syntax"
+            )
     for method, path in ways[1:2] if central.quick else ways:
-        for body in central.some(_BINARY if central.quick else GARBAGE, 1, 6):
-            with central.case():
-                reply = central.send(method, COLLECTION + path, body=body)
-                check_client_error(reply, f"{method} {path} with {body[:30]!r}")
+        for body in central.cases(central.some(_BINARY if central.quick else GARBAGE, 1, 6)):
+            reply = central.send(method, COLLECTION + path, body=body)
+            check_client_error(reply, f"{method} {path} with {body[:30]!r}")
     check_alive(central)
 
 
 @check(
-    "odd-paths",
     "robustness",
+    "An unusual path is not refused with an error in Central's format",
+    needs=("unknown-route",),
     writes=False,
-    title="An unusual path is not refused with an error in Central's format",
-    needs=("list", "unknown-route"),
 )
 def odd_paths(central: Central) -> None:
     some = list(central.some(PATHS, 2))
     if is_loopback(central.transport.base):
         some.append("/v1/imageintegrations/%00")  # proxies answer this one themselves
-    for path in some:
-        with central.case():
-            check_client_error(central.send("GET", path), f"GET {path[:60]}")
+    for path in central.cases(some):
+        check_client_error(central.send("GET", path), f"GET {path[:60]}")
     check_alive(central)
 
 
-@check(
-    "odd-ids-written",
-    "robustness",
-    title="PUT, PATCH or DELETE of an unusual id is not answered 404 with an error in Central's format",
-    needs=("create",),
-)
+@check("robustness", "PUT, PATCH or DELETE of an unusual id is not answered 404 with an error in Central's format")
 def odd_ids_written(central: Central) -> None:
     for ending in central.some(('"', "'; --", "\u65e5", " ", "%", "\\", "<", "x" * 1000), 1):
         id = central.unknown_id() + ending
@@ -159,37 +152,23 @@ def odd_ids_written(central: Central) -> None:
     check_alive(central)
 
 
-@check(
-    "odd-queries",
-    "robustness",
-    writes=False,
-    title="An unusual but valid query is refused",
-    needs=("list",),
-)
+@check("robustness", "An unusual but valid query is refused", writes=False)
 def odd_queries(central: Central) -> None:
-    for query in central.some(QUERIES, 2):
-        with central.case():
-            reply = central.list(query)
-            central.ok(reply, f"the list with the query {query[:40]}")
-            central.true(reply.integrations is not None, f"the answer to {query[:40]} is not a list", got=brief(reply))
+    for query in central.cases(central.some(QUERIES, 2)):
+        reply = central.list(query)
+        central.ok(reply, f"the list with the query {query[:40]}")
+        central.true(reply.integrations is not None, f"the answer to {query[:40]} is not a list", got=brief(reply))
 
 
-@check(
-    "odd-headers",
-    "robustness",
-    writes=False,
-    title="An unusual header changes an answer",
-    needs=("list", "list-by-name"),
-)
+@check("robustness", "An unusual header changes an answer", needs=("list-by-name",), writes=False)
 def odd_headers(central: Central) -> None:
     rest = [dict(ChainMap(*HEADERS[2:]))] if central.quick else HEADERS[2:]  # a quick run sends them all at once
-    for headers in [*HEADERS[:2], *rest]:
-        with central.case():
-            what = f"the list with {', '.join(f'{name}: {value[:40]}' for name, value in headers.items())}"
-            reply = central.list(f"?name={central.name()}", headers=headers)
-            central.ok(reply, what)
-            central.same(reply.json, {"integrations": []}, what)
-    if central.quick or not central.transport.may_write:
+    for headers in central.cases([*HEADERS[:2], *rest]):
+        what = f"the list with {', '.join(f'{name}: {value[:40]}' for name, value in headers.items())}"
+        reply = central.list(f"?name={central.name()}", headers=headers)
+        central.ok(reply, what)
+        central.same(reply.json, {"integrations": []}, what)
+    if central.quick or not central.options.may_write:
         return
     with central.case():
         id, sent = central.created()
@@ -199,12 +178,7 @@ def odd_headers(central: Central) -> None:
             central.ok(reply, f"{method} with If-Match, which Central ignores,")
 
 
-@check(
-    "much-of-everything",
-    "robustness",
-    needs=("create",),
-    title="Many unknown fields, many categories or a long text make the server fail",
-)
+@check("robustness", "Many unknown fields, many categories or a long text make the server fail")
 def much_of_everything(central: Central) -> None:
     forms: list[tuple[str, Body]] = [
         ("a hundred unknown fields", {f"unknown{n}": {"n": [n]} for n in range(100)}),
@@ -213,54 +187,43 @@ def much_of_everything(central: Central) -> None:
     ]
     if central.quick:
         forms = [("many unknown fields", {**forms[0][1], "categories": ["UNKNOWN"] * 1000 + ["REGISTRY"] * 200})]
-    for what, changes in forms:
-        with central.case():
-            _, reply = central.stored(central.integration() | changes)
-            central.ok(reply, f"an integration with {what}")
+    for what, changes in central.cases(forms):
+        _, reply = central.stored(central.integration() | changes)
+        central.ok(reply, f"an integration with {what}")
     if central.quick:
         return
     with central.case():
         body = central.integration(docker={"username": "u" * 100_000})
         reply = central.create(body)
         central.ok(reply, "a create with a user name of 100,000 characters")
-        id = created_id(reply)
-        central.same(central.get(id).json, read_answer(central.contract, body, id), "a user name of 100,000 characters")
+        reads_as(central, created_id(reply), body, "a user name of 100,000 characters")
     check_alive(central)
 
 
-@check(
-    "empty-texts",
-    "robustness",
-    profiles=LONGER,
-    needs=("create",),
-    title="An integration in which every text is empty makes the server fail",
-)
+@check("robustness", "An integration in which every text is empty makes the server fail", profiles=LONGER)
 def empty_texts(central: Central) -> None:
     with central.case():
         empty = {field.name: "" for field in central.contract.integration.fields if field.kind == "string"}
         check_client_error(central.create(empty), "a create in which every value is an empty text")
-    for type in central.some(central.creatable_types, 1):
-        with central.case():
-            body = central.integration(type)
-            member = next(name for name, value in body.items() if isinstance(value, dict))
-            body[member] = {name: "" if isinstance(value, str) else value for name, value in body[member].items()}
-            check_answered(central.create(body), f"a create of type {type} with empty texts")
+    for type in central.cases(central.some(central.creatable_types, 1)):
+        body = central.integration(type)
+        member = next(name for name, value in body.items() if isinstance(value, dict))
+        body[member] = {name: "" if isinstance(value, str) else value for name, value in body[member].items()}
+        check_answered(central.create(body), f"a create of type {type} with empty texts")
     check_alive(central)
 
 
-@check("control-characters", "robustness", needs=("create",), title="A NUL in a text makes the server fail, or is lost")
+@check("robustness", "A NUL in a text makes the server fail, or is lost")
 def control_characters(central: Central) -> None:
     fields = ["clusterId", "type", "username", "name"]
-    for field in central.some(fields, 1):
-        with central.case():
-            text = "a\x00b"
-            changes: dict[str, Any] = {"docker": {"username": text}} if field == "username" else {field: text}
-            if field == "name":
-                changes = {field: f"{central.name()}{text}"}
-            body = central.integration(**changes)
-            reply = central.create(body=json.dumps(body).encode())
-            check_answered(reply, f"a create with a NUL in {field}")
-            if reply.status == 200:
-                id = created_id(reply)
-                central.same(central.get(id).json, read_answer(central.contract, body, id), f"a NUL in {field}")
+    for field in central.cases(central.some(fields, 1)):
+        text = "a\x00b"
+        changes: dict[str, Any] = {"docker": {"username": text}} if field == "username" else {field: text}
+        if field == "name":
+            changes = {field: f"{central.name()}{text}"}
+        body = central.integration(**changes)
+        reply = central.create(body=json.dumps(body).encode())
+        check_answered(reply, f"a create with a NUL in {field}")
+        if reply.status == 200:
+            reads_as(central, created_id(reply), body, f"a NUL in {field}")
     check_alive(central)

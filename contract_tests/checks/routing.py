@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import PreconditionFailed
@@ -36,56 +36,52 @@ def _empty_list_path(central: Central) -> str:
 # -- paths and methods --------------------------------------------------------------------------------
 
 
-@check("unknown-route", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def unknown_route(central: Central) -> None:
     slash = f"{COLLECTION}/{central.unknown_id()}/"
     others = [central.random.choice(_NO_ROUTE), slash] if central.quick else (*_NO_ROUTE, slash)
-    for path in ("/v1/ImageIntegrations", *others):
-        with central.case():
-            central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
-    if central.transport.may_write and not central.quick:
+    for path in central.cases(("/v1/ImageIntegrations", *others)):
+        central.refused_by(central.send("GET", path), "unknown-route", f"GET {path}")
+    if central.options.may_write and not central.quick:
         with central.case():
             reply = central.send("POST", "/v1/nothing", value=central.integration())
             central.refused_by(reply, "unknown-route", "POST /v1/nothing")
 
 
 @check(
-    "test-path-is-an-id",
     "rules",
-    title="GET of the path /test does not look up an integration with the id `test`",
+    "GET of the path /test does not look up an integration with the id `test`",
     source="grpc-gateway runtime/mux.go",
-    needs=("list",),
     writes=False,
 )
 def test_path_is_an_id(central: Central) -> None:
     central.refused_by(central.get("test"), "get-missing", "GET of the id test", id="test")
 
 
-@check("method-not-allowed", "rules", needs=("list",), writes=False)
+@check("rules", writes=False)
 def method_not_allowed(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     some = [item, COLLECTION] if central.random.random() < 0.5 or not central.quick else [COLLECTION, item]
     requests = [("GET", f"{COLLECTION}/test/updated"), ("OPTIONS", some[0]), ("HEAD", some[1])]
-    if central.transport.may_write:
+    if central.options.may_write:
         requests += [("PUT", COLLECTION), ("PATCH", COLLECTION), ("POST", item)]
     if not central.quick:
         requests += [("OPTIONS", COLLECTION), ("HEAD", item), ("OPTIONS", f"{COLLECTION}/test")]
-        if central.transport.may_write:
+        if central.options.may_write:
             requests += [("POST", f"{COLLECTION}/")]
     if is_loopback(central.transport.base) and not central.quick:
         # Proxies answer TRACE themselves, and a shared server must not get a DELETE of the collection.
         requests += [("TRACE", COLLECTION), ("DELETE", COLLECTION)]
-    for method, path in requests:
-        with central.case():
-            body = central.integration() if method in ("PUT", "PATCH", "POST") else None
-            reply = central.send(method, path, value=body)
-            if method == "HEAD":
-                central.same((reply.status, reply.content), (501, b""), f"status and body of HEAD {path}")
-            else:
-                central.refused_by(reply, "method-not-allowed", f"{method} {path}")
+    for method, path in central.cases(requests):
+        body = central.integration() if method in ("PUT", "PATCH", "POST") else None
+        reply = central.send(method, path, value=body)
+        if method == "HEAD":
+            central.same((reply.status, reply.content), (501, b""), f"status and body of HEAD {path}")
+        else:
+            central.refused_by(reply, "method-not-allowed", f"{method} {path}")
 
 
-@check("method-override", "rules", needs=("create",))
+@check("rules")
 def method_override(central: Central) -> None:
     id, sent = central.claim("rhel") or central.created()
     path = f"{COLLECTION}/{id}"
@@ -106,7 +102,7 @@ def method_override(central: Central) -> None:
 # -- properties of every answer -----------------------------------------------------------------------
 
 
-@check("pretty-answer", "rules", needs=("list", "list-by-name", *_KEPT), writes=False)
+@check("rules", needs=("list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
     asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", {"Accept": "application/json+pretty"})]
     if not central.quick:
@@ -119,7 +115,7 @@ def pretty_answer(central: Central) -> None:
         _check_indented(central, f"{COLLECTION}/{id}?", expected, '\n    "endpoint":', asked[:1])
     more = [("&pretty=false", {}), asked[1]] if kept is not None else asked
     _check_indented(central, _empty_list_path(central), {"integrations": []}, '\n  "integrations":', more)
-    if central.transport.may_write and not central.quick:
+    if central.options.may_write and not central.quick:
         id, _ = central.created()
         plain = central.get(id)
         central.ok(plain, "GET of a new integration", need="read-after-create")
@@ -156,16 +152,12 @@ def _check_common_headers(central: Central, reply: Reply, what: str) -> None:
     for name, wanted in (("Cache-Control", {"no-store", "no-cache"}), ("Vary", {"accept-encoding"})):
         found = {part.strip().lower() for part in headers.get(name, "").split(",")}
         central.true(found >= wanted, f"{name} of {what} is wrong", expected=sorted(wanted), got=headers.get(name))
-    _check_content_length(central, reply, what)
-
-
-def _check_content_length(central: Central, reply: Reply, what: str) -> None:
     if "Content-Encoding" not in reply.headers:  # a proxy may compress an answer and send it in chunks
         length = reply.headers.get("Content-Length")
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
 
-@check("answer-headers", "rules", needs=("list", "list-by-name"), writes=False)
+@check("rules", needs=("list-by-name",), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
         "GET", _empty_list_path(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
@@ -175,7 +167,7 @@ def answer_headers(central: Central) -> None:
     allowed = reply.headers.get("Access-Control-Allow-Origin")
     central.true(allowed is None, "pages of any origin can read the API", expected=None, got=allowed)
     _check_common_headers(central, central.get(central.unknown_id()), "a 404 error")
-    if not central.transport.may_write:
+    if not central.options.may_write:
         return
     if central.quick and (sent := _sent_before(central)):
         for exchange in sent:
@@ -208,11 +200,9 @@ def _sent_before(central: Central) -> list[Exchange]:
 
 
 @check(
-    "gzip",
     "rules",
-    title="A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
+    "A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
     source="pkg/grpc/server.go",
-    needs=("list",),
     writes=False,
 )
 def gzip(central: Central) -> None:
@@ -228,20 +218,17 @@ def gzip(central: Central) -> None:
 
 
 @check(
-    "path-escapes",
     "rules",
-    title="Percent escapes in the id of a path are not decoded, or a colon ends the id",
+    "Percent escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
-    needs=("list",),
     writes=False,
 )
 def path_escapes(central: Central) -> None:
     # The error repeats the decoded id, so nothing has to be created.
     unknown = central.unknown_id()
     ids = {unknown.replace("-", "%2D"): unknown, f"{unknown}:verb": f"{unknown}:verb"}
-    for path, id in ids.items():
-        with central.case():
-            central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
+    for path, id in central.cases(ids.items()):
+        central.refused_by(central.get(path), "get-missing", f"GET of the id {path}", id=id)
 
 
 _ODD = "<a>&'\"\u00e9"
@@ -251,11 +238,10 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
 @check(
-    "texts-in-refusals",
     "rules",
-    title="An error that repeats a text changes its characters, or quotes them differently from Central",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-missing", "registry-type-known", "name-unique"),
+    "An error that repeats a text changes its characters, or quotes them differently from Central",
+    source=SERVICE,
+    needs=("update-missing", "registry-type-known", "name-unique"),
 )
 def texts_in_refusals(central: Central) -> None:
     odd, quoted = _ODD, _ODD_QUOTED
@@ -289,16 +275,15 @@ _UNKNOWN_KEYS = (
 
 
 @check(
-    "unknown-query-ignored",
     "rules",
-    writes=False,
-    title="An unknown query key changes the list",
+    "An unknown query key changes the list",
     source="grpc-gateway runtime/query.go",
-    needs=("list", "list-by-name", *_KEPT),
+    needs=("list-by-name", *_KEPT),
+    writes=False,
 )
 def unknown_query_ignored(central: Central) -> None:
     what = "the list by name with unknown query keys"
-    if central.transport.may_write:
+    if central.options.may_write:
         ids = {central.standing(type)[0] for type in ("docker", "quay")}
         # A list by name has one item, so a limit would not show.
         found = set(filtered(central, f"?{_UNKNOWN_KEYS}&name="))

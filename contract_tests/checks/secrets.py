@@ -12,13 +12,13 @@ from typing import Any
 
 from contract_tests.checks.reconcile import masked_body
 from contract_tests.checks.registry import LONGER, check
-from contract_tests.checks.validation import from_table, untestable
+from contract_tests.checks.validation import from_table, reads_as, untestable
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, read_answer
 from contract_tests.oracle.observers import UNMASKED, credentials_of
-from contract_tests.oracle.variants import AUTHORIZED, PLAIN, ROBOTIC, VARIANTS, Variant
+from contract_tests.oracle.variants import AUTHORIZED, KEYLESS, PLAIN, ROBOTIC, VARIANTS, Variant
 from mock_server.contract.tables import MASK, Message
 
 # Empty and unsent credentials, for types that Central accepts without one.
@@ -63,9 +63,7 @@ def by_name(central: Central, body: Body) -> Body | None:
 # -- masks --------------------------------------------------------------------------------------------
 
 
-@check(
-    "masks-everywhere", "secrets", needs=("create",), title="A read shows an unmasked credential after some operation"
-)
+@check("secrets", "A read shows an unmasked credential after some operation")
 def masks_everywhere(central: Central) -> None:
     variants = variants_of_every_type(central)
     members = len(PLAIN)
@@ -85,9 +83,8 @@ def masks_everywhere(central: Central) -> None:
             check_masked(central, central.get(id).object, sent)
         for _, sent in list(created.items())[:4]:
             check_masked(central, by_name(central, sent), sent)
-    for like, changes in central.some(variants[: members + 2], 1, 3):
-        with central.case():
-            _check_masked_after_writes(central, like, changes)
+    for like, changes in central.cases(central.some(variants[: members + 2], 1, 3)):
+        _check_masked_after_writes(central, like, changes)
 
 
 def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str, Any]) -> None:
@@ -109,83 +106,58 @@ def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str
     check_masked(central, central.listed().get(id), sent)
 
 
-@check("masks-empty", "secrets", needs=("create",), title="An empty credential is not shown as the mask")
+@check("secrets", "An empty credential is not shown as the mask")
 def masks_empty(central: Central) -> None:
-    for like, changes in central.some(WITHOUT, 1):
-        with central.case():
-            id, sent = central.spare_from(from_table(central, like, changes))
-            check_masked(central, central.get(id).object, sent)
+    for like, changes in central.cases(central.some(WITHOUT, 1)):
+        id, sent = central.spare_from(from_table(central, like, changes))
+        check_masked(central, central.get(id).object, sent)
     # An update stores even an integration whose client cannot be built.
-    for like, changes in central.some(
-        (("ibm", {"apiKey": ""}), ("ecr", {"accessKeyId": "", "secretAccessKey": ""})), 0
-    ):
-        with central.case():
-            id, sent = central.created(like)
-            emptied = sent | {like: sent[like] | changes}
-            central.put(id, emptied)
-            check_masked(central, central.get(id).object, emptied)
+    needed: tuple[Variant, ...] = (("ibm", {"apiKey": ""}), ("ecr", KEYLESS))
+    for like, changes in central.cases(central.some(needed, 0)):
+        id, sent = central.created(like)
+        emptied = sent | {like: sent[like] | changes}
+        central.put(id, emptied)
+        check_masked(central, central.get(id).object, emptied)
 
 
-@check(
-    "mask-tells-nothing",
-    "secrets",
-    profiles=LONGER,
-    needs=("create",),
-    title="The mask depends on the credential, such as on its length",
-)
+@check("secrets", "The mask depends on the credential, such as on its length", profiles=LONGER)
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
-    with central.case():
-        id, sent = central.created()
-        for password in central.some(secrets, 1):
-            body = sent | {"docker": sent["docker"] | {"password": password}}
-            central.ok(central.put(id, body), "a PUT with another password", need="update-replaces")
-            check_masked(central, central.get(id).object, body)
+    id, sent = central.created()
+    for password in central.some(secrets, 1):
+        body = sent | {"docker": sent["docker"] | {"password": password}}
+        central.ok(central.put(id, body), "a PUT with another password", need="update-replaces")
+        check_masked(central, central.get(id).object, body)
 
 
-@check(
-    "others-not-masked",
-    "secrets",
-    needs=("read-after-create",),
-    title="The mask hides a value that is not a credential",
-)
+@check("secrets", "The mask hides a value that is not a credential")
 def others_not_masked(central: Central) -> None:
-    for like, changes in central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1):
-        with central.case():
-            # The mask is ordinary text in a field that is not a credential.
-            id, sent = central.spare_from(from_table(central, like, changes | {"clusterId": MASK}))
-            expected = read_answer(central.contract, sent, id)
-            central.same(central.get(id).json, expected, f"GET of type {like} with a nested message in its config")
+    for like, changes in central.cases(central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1)):
+        # The mask is ordinary text in a field that is not a credential.
+        id, sent = central.spare_from(from_table(central, like, changes | {"clusterId": MASK}))
+        reads_as(central, id, sent, f"GET of type {like} with a nested message in its config")
     if not central.quick:
         with central.case():
             id, sent = central.created(docker={"username": MASK}, clusterId=MASK)
             sent["docker"]["password"] = MASK
             central.ok(central.patch(id, sent), "a PATCH that changes nothing", need="stored-credentials-kept")
-            central.same(
-                central.get(id).json, read_answer(central.contract, sent, id), "a user name of asterisks, read back,"
-            )
+            reads_as(central, id, sent, "a user name of asterisks, read back,")
 
 
-@check(
-    "masking-stores-nothing",
-    "secrets",
-    needs=("create", "credentials-replaced"),
-    title="A read replaces the stored credential with the mask",
-)
+@check("secrets", "A read replaces the stored credential with the mask", needs=("credentials-replaced",))
 def masking_stores_nothing(central: Central) -> None:
     # The mask is not a valid service account, so a google config shows the fault; others show a lost credential.
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
-    for like, changes in [("artifactregistry", {}), *central.some(variants, 0)]:
-        with central.case():
-            id, sent = central.spare_from(from_table(central, like, changes))
+    for like, changes in central.cases([("artifactregistry", {}), *central.some(variants, 0)]):
+        id, sent = central.spare_from(from_table(central, like, changes))
+        central.get(id)
+        central.list(f"?name={sent['name']}")
+        reply = central.patch(id, masked_body(central, sent))
+        if reply.status == 200:
             central.get(id)
-            central.list(f"?name={sent['name']}")
-            reply = central.patch(id, masked_body(central, sent))
-            if reply.status == 200:
-                central.get(id)
-                reply = central.patch(id, masked_body(central, sent, ""))
-            if reply.status != 200:
-                _raise_if_read_is_to_blame(central, like, changes, reply)
+            reply = central.patch(id, masked_body(central, sent, ""))
+        if reply.status != 200:
+            _raise_if_read_is_to_blame(central, like, changes, reply)
 
 
 def _raise_if_read_is_to_blame(central: Central, like: str, changes: Mapping[str, Any], refusal: Reply) -> None:
@@ -262,14 +234,13 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@check("refusals-silent", "secrets", needs=("create",), title="An error shows a credential that was sent")
+@check("secrets", "An error shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = variants_of_every_type(central)[: len(PLAIN) + 2]
-    for like, changes in central.some(variants, 1, 2):
-        with central.case():
-            id, sent = central.spare_from(from_table(central, like, changes))
-            for send in central.some(REFUSED.values(), 4):
-                send(central, id, sent, from_table(central, like, changes))
+    for like, changes in central.cases(central.some(variants, 1, 2)):
+        id, sent = central.spare_from(from_table(central, like, changes))
+        for send in central.some(REFUSED.values(), 4):
+            send(central, id, sent, from_table(central, like, changes))
 
 
 def _places(message: Message, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -290,22 +261,20 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 
 
 @check(
-    "credential-in-error",
     "secrets",
-    title="The error for a credential that is not a string shows it",
+    "The error for a credential that is not a string shows it",
     source="protobuf-go encoding/protojson/decode.go",
 )
 def credential_in_error(central: Central) -> None:
     places = list(_places(central.contract.integration))
     shown_in: list[str] = []
     hidden_in: list[str] = []
-    for place in central.some(places, 3, len(places)):
-        with central.case():
-            digits = _digits(central)
-            # protobuf's own decoder shows numbers in its errors.
-            number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
-            found = _shows(central, place, number, digits)
-            (shown_in if found else hidden_in).append(".".join(place))
+    for place in central.cases(central.some(places, 3, len(places))):
+        digits = _digits(central)
+        # protobuf's own decoder shows numbers in its errors.
+        number = int(digits) if central.random.random() < 0.5 else float(f"0.{digits}")
+        found = _shows(central, place, number, digits)
+        (shown_in if found else hidden_in).append(".".join(place))
     if shown_in:
         which = "every" if not hidden_in else "a"
         raise CheckFailed(
@@ -313,16 +282,15 @@ def credential_in_error(central: Central) -> None:
             expected={"six asterisks or nothing for": shown_in + hidden_in},
             got={"the credential for": shown_in},
         )
-    for place in central.some(places, 0, 2):
-        with central.case():
-            digits = _digits(central)
-            value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])
-            if _shows(central, place, value, digits):
-                raise CheckFailed(
-                    "the error for a list or an object shows the credential in it",
-                    expected="six asterisks or nothing",
-                    got={"the credential for": ".".join(place)},
-                )
+    for place in central.cases(central.some(places, 0, 2)):
+        digits = _digits(central)
+        value: Any = central.random.choice([[digits], {"value": digits}, [int(digits)]])
+        if _shows(central, place, value, digits):
+            raise CheckFailed(
+                "the error for a list or an object shows the credential in it",
+                expected="six asterisks or nothing",
+                got={"the credential for": ".".join(place)},
+            )
 
 
 def _digits(central: Central) -> str:

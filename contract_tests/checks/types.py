@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from contract_tests.checks.registry import LONGER, check
-from contract_tests.checks.validation import (
-    check_only_stored,
-    from_table,
-    is_managed,
-    reads_as,
-    updates,
-)
+from contract_tests.checks.registry import LONGER, SERVICE, check
+from contract_tests.checks.validation import check_only_stored, from_table, is_managed, reads_as
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, Skip
-from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of
+from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, member_of, without
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_listed, check_stored
+from contract_tests.oracle.steps import updates
 from contract_tests.oracle.variants import (
     BOTH,
     BROKEN,
@@ -73,7 +68,7 @@ def check_build_fails(central: Central, reply: Reply, rule: str, body: Body, wha
     """Check that a write that skips the test was refused because the client cannot be built."""
     # The error of a node scanner's client has no prefix.
     start = "" if body["categories"][0] == "NODE_SCANNER" else "updating integration error"
-    central.refused(reply, what, status=500, code=13, text=(start, text_of(central, rule, body)))
+    central.not_built(reply, what, (start, text_of(central, rule, body)))
 
 
 def check_test_fails(central: Central, reply: Reply, rule: str, body: Body, what: str) -> None:
@@ -106,17 +101,16 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
             raise Skip(f"nothing can break the rule on Central {central.version}")
         for like, changes in central.some(known, _IN_A_QUICK_RUN.get(rule, 1), 3):
             central.control_of(like)
-            for way in central.some(("create", "test"), 1):
-                with central.case():
-                    body = from_table(central, like, changes)
-                    if rule in _OPTIONAL:
-                        member = str(member_of(central.contract, body))
-                        body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
-                    what = f"a {way} of type {body['type']} with {_shown(changes)}"
-                    if way == "create":
-                        check_build_fails(central, central.create(body), rule, body, f"{what}, without a test,")
-                    else:
-                        check_test_fails(central, central.test(body), rule, body, what)
+            for way in central.cases(central.some(("create", "test"), 1)):
+                body = from_table(central, like, changes)
+                if rule in _OPTIONAL:
+                    member = str(member_of(central.contract, body))
+                    body = body | {member: body[member] | {_OPTIONAL[rule]: ""}}
+                what = f"a {way} of type {body['type']} with {_shown(changes)}"
+                if way == "create":
+                    check_build_fails(central, central.create(body), rule, body, f"{what}, without a test,")
+                else:
+                    check_test_fails(central, central.test(body), rule, body, what)
 
     return run
 
@@ -143,36 +137,35 @@ def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
 _ALSO_NEEDED = {"ecr-authorization-expiry": ("null-is-absent",)}
 
 for _rule in BROKEN:
-    _needs = ("create", "test", "test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
-    check(_rule, "rules", needs=_needs)(check_type_rule(_rule))
+    _needs = ("test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
+    check("rules", id=_rule, needs=_needs)(check_type_rule(_rule))
 for _rule in NOT_CREATED:
-    check(_rule, "rules", needs=("create", "test", "test-ignores-skip"))(check_legacy_type_rule(_rule))
+    check("rules", id=_rule, needs=("test-ignores-skip",))(check_legacy_type_rule(_rule))
 
 
 @check(
-    "build-rules-on-update",
     "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
+    "An update accepts what a create refuses",
+    source=SERVICE,
+    needs=("update-not-rolled-back", "credentials-replaced", *BROKEN, *NOT_CREATED),
     profiles=LONGER,
-    title="An update accepts what a create refuses",
 )
 def build_rules_on_update(central: Central) -> None:
     kept = {rule: (like, {"categories": ["SCANNER"], **changes}) for rule, (like, changes) in NOT_CREATED.items()}
     known = {rule: [each for each in broken if central.has(*each)] for rule, broken in BROKEN.items()}
     cases = {rule: central.random.choice(broken) for rule, broken in known.items() if broken and rule in central.rules}
     cases |= {rule: each for rule, each in kept.items() if central.has(*each) and rule in central.rules}
-    with central.case():
-        id, _ = central.created()
-        for rule, (like, changes) in cases.items():
-            if like != "scannerv4":
-                with central.attempt():
-                    body = from_table(central, like, changes)
-                    reply = central.random.choice(updates(central))(id, body)
-                    check_build_fails(central, reply, rule, body, f"an update to {body['type']} with {_shown(changes)}")
+    id, _ = central.created()
+    for rule, (like, changes) in cases.items():
+        if like != "scannerv4":
+            with central.attempt():
+                body = from_table(central, like, changes)
+                _, update = central.random.choice(updates(central))
+                what = f"an update to {body['type']} with {_shown(changes)}"
+                check_build_fails(central, update(id, body), rule, body, what)
 
 
-@check("type-defined", "rules", needs=("create",))
+@check("rules")
 def type_defined(central: Central) -> None:
     central.control_of("docker")
     with central.case():
@@ -180,13 +173,13 @@ def type_defined(central: Central) -> None:
         central.refused_by(central.create(body), "type-defined", "a create without a type")
         if not central.quick:
             id, _ = central.created()
-            for update in updates(central):
+            for _, update in updates(central):
                 central.refused_by(update(id, body), "type-defined", "an update without a type")
             text = "registry integration: " + central.text("registry-type-known", type="")
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
 
 
-@check("category-implemented", "rules", needs=("create", "all-categories-activated"))
+@check("rules", needs=("all-categories-activated",))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
     lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000], ["REGISTRY", -1]]
@@ -195,24 +188,22 @@ def category_implemented(central: Central) -> None:
             with central.attempt():
                 text = "updating integration error: " + central.text("category-implemented", category=categories[-1])
                 reply = central.create(central.integration(categories=categories))
-                central.refused(reply, f"a create with the categories {categories}", status=500, code=13, text=text)
+                central.not_built(reply, f"a create with the categories {categories}", text)
         if not central.quick:
             check_only_stored(central, {}, "creates with unknown categories")
 
 
 @check(
-    "first-category-tested",
     "rules",
+    "A failed test does not report the first failing category, in the order sent",
+    source=SERVICE,
     needs=("registry-type-known", "scanner-type-known", "quay-endpoint-required", "test-ignores-skip"),
-    source="central/imageintegration/service/service_impl.go",
-    title="A failed test does not report the first failing category, in the order sent",
 )
 def first_category_tested(central: Central) -> None:
-    for order in (BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1]):
-        with central.case():
-            reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
-            text = LABELS[order[0]] + central.text("quay-endpoint-required")
-            central.refused(reply, f"a test with the categories {order}", text=text)
+    for order in central.cases((BOTH[::-1],) if central.quick else (BOTH, BOTH[::-1])):
+        reply = central.test(central.integration("quay", categories=order, quay={"endpoint": ""}))
+        text = LABELS[order[0]] + central.text("quay-endpoint-required")
+        central.refused(reply, f"a test with the categories {order}", text=text)
     with central.case():
         # Scanner V4 passes without contacting anything; the other category fails.
         body = central.integration("scannerv4", categories=["SCANNER", "REGISTRY"])
@@ -228,12 +219,11 @@ def first_category_tested(central: Central) -> None:
 
 
 @check(
-    "all-categories-activated",
     "rules",
+    "A write that skips the test does not report a failing category",
     source="pkg/images/integration/set_impl.go",
     needs=(
         "categories-sorted",
-        "create",
         "registry-type-known",
         "scanner-type-known",
         "quay-endpoint-required",
@@ -241,19 +231,17 @@ def first_category_tested(central: Central) -> None:
         "create-rolled-back",
         "skip-test-respected",
     ),
-    title="A write that skips the test does not report a failing category",
 )
 def all_categories_activated(central: Central) -> None:
     if not central.quick:
         with central.case():
             reply = central.create(central.integration(categories=BOTH))
             text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
-            central.refused(reply, "a create whose second category fails", status=500, code=13, text=text)
+            central.not_built(reply, "a create whose second category fails", text)
         with central.case():
-            twice = ", ".join([central.text("quay-endpoint-required")] * 2)
             reply = central.create(central.integration("quay", categories=BOTH, quay={"endpoint": ""}))
-            text = f"updating integration errors: [{twice}]"
-            central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+            texts = [central.text("quay-endpoint-required")] * 2
+            central.not_built(reply, "a create that fails for both categories", _errors(texts))
     for type in central.contract.types_of("docker"):
         if type in central.creatable_types:
             with central.case():
@@ -263,29 +251,29 @@ def all_categories_activated(central: Central) -> None:
                 what = f"a create of type {type} without its config for both categories"
                 if texts[0] not in reply.message and (reply.status == 200 or texts[1] in reply.message):
                     raise CheckFailed(what, expected={"message contains": texts}, got=brief(reply), check=rules[0])
-                text = f"updating integration errors: [{', '.join(texts)}]"
-                central.refused(reply, what, status=500, code=13, text=text)
+                central.not_built(reply, what, _errors(texts))
     with central.case():
         registry = central.text("registry-type-known", type=UNKNOWN_TYPE)
         scanner = central.text("scanner-type-known", type=f'"{UNKNOWN_TYPE}"')
         reply = central.create(central.integration(type=UNKNOWN_TYPE, categories=BOTH[::-1]))
-        text = f"updating integration errors: [{registry}, {scanner}]"
-        central.refused(reply, "a create that fails for both categories", status=500, code=13, text=text)
+        central.not_built(reply, "a create that fails for both categories", _errors([registry, scanner]))
+
+
+def _errors(texts: Sequence[str]) -> str:
+    return f"updating integration errors: [{', '.join(texts)}]"
 
 
 @check(
-    "missing-fields-listed",
     "rules",
+    "The missing fields of a config are not reported in one list, in Central's order",
     source="pkg/errorhelpers/format.go",
     needs=(
-        "create",
         "ibm-endpoint-required",
         "ibm-api-key-required",
         "ecr-registry-id-required",
         "ecr-region-required",
         "test-ignores-skip",
     ),
-    title="The missing fields of a config are not reported in one list, in Central's order",
 )
 def missing_fields_listed(central: Central) -> None:
     every: tuple[str, Body, str, list[str]] = (
@@ -308,15 +296,14 @@ def missing_fields_listed(central: Central) -> None:
         ("clairV4", {"clairV4": None}, "Clair v4 Validation",
          ["clair-v4-config-required", "clair-v4-endpoint-required"]),
     ]  # fmt: skip
-    for like, changes, start, rules in (every, *central.some(lists, 1)):
-        with central.case():
-            body = from_table(central, like, changes)
-            text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
-            what = f"type {like} with {_shown(changes)}"
-            if central.random.choice((True, False)):
-                central.refused(central.create(body), f"a create of {what}", status=500, code=13, text=text)
-            else:
-                central.refused(central.test(body), f"a test of {what}", text=text)
+    for like, changes, start, rules in central.cases((every, *central.some(lists, 1))):
+        body = from_table(central, like, changes)
+        text = f"{start} errors: [{', '.join(central.text(rule) for rule in rules)}]"
+        what = f"type {like} with {_shown(changes)}"
+        if central.random.choice((True, False)):
+            central.not_built(central.create(body), f"a create of {what}", text)
+        else:
+            central.refused(central.test(body), f"a test of {what}", text=text)
 
 
 _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload identity", "quay with a robot account")
@@ -324,11 +311,10 @@ _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload ide
 
 
 @check(
-    "odd-combinations",
     "rules",
+    "Refuses or changes a combination that looks wrong but that Central accepts",
     source="pkg/registries, pkg/scanners",
-    needs=("create", "update-replaces", "null-is-absent", "zero-values-emitted"),
-    title="Refuses or changes a combination that looks wrong but that Central accepts",
+    needs=("null-is-absent",),
 )
 def odd_combinations(central: Central) -> None:
     valid = [each for each in VALID if central.has(each.like, each.changes)]
@@ -346,24 +332,23 @@ def odd_combinations(central: Central) -> None:
                 raise CheckFailed(what, expected={"status": 200}, got=brief(reply), check="google-not-created")
         return
     valid += [each for each in LEFT_ALONE if central.has(each.like, each.changes)]
-    for what, like, changes, _ in valid:
-        with central.case():
-            body = from_table(central, like, changes)
-            reply = central.create(body)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, f"a create of {what}")
-            id = created_id(reply)
-            check_stored(central, id, body, what)
-            check_listed(central, {id: body}, f"{what}, in the list")
-            other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
-            for update in updates(central):
-                central.ok(update(id, other), "an update to another type", need="update-replaces")
-                central.ok(update(id, body), f"an update to {what}")
-                check_stored(central, id, body, f"{what}, after an update")
+    for what, like, changes, _ in central.cases(valid):
+        body = from_table(central, like, changes)
+        reply = central.create(body)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, f"a create of {what}")
+        id = created_id(reply)
+        check_stored(central, id, body, what)
+        check_listed(central, {id: body}, f"{what}, in the list")
+        other = central.integration("quay" if "docker" in body else "docker", source=SOURCE)
+        for _, update in updates(central):
+            central.ok(update(id, other), "an update to another type", need="update-replaces")
+            central.ok(update(id, body), f"an update to {what}")
+            check_stored(central, id, body, f"{what}, after an update")
 
 
-@check("ecr-authorization-erased", "rules", needs=("create", "update-not-rolled-back"))
+@check("rules", needs=("update-not-rolled-back",))
 def ecr_authorization_erased(central: Central) -> None:
     # With any of these, the client does not use the authorization data.
     others: list[Body] = [
@@ -376,12 +361,10 @@ def ecr_authorization_erased(central: Central) -> None:
         ("an access key id", {"accessKeyId": central.secret()}, "ecr-secret-key-required"),
         ("a secret access key", {"secretAccessKey": central.secret()}, "ecr-access-key-required"),
     ]
-    for one, config, rule in alone:
-        with central.case():
-            # This is not enough: once the authorization data is erased, a key is missing.
-            body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
-            what = f"a create with authorization data and {one}"
-            central.refused(central.create(body), what, status=500, code=13, text=central.text(rule))
+    for one, config, rule in central.cases(alone):
+        # This is not enough: once the authorization data is erased, a key is missing.
+        body = from_table(central, "ecr", {"ecr": KEYLESS | config | {"authorizationData": DATA}})
+        central.not_built(central.create(body), f"a create with authorization data and {one}", central.text(rule))
     with central.case():
         # Only a registry's client erases authorization data, so an integration without the category keeps it.
         id, sent = central.spare("ecr")
@@ -389,7 +372,7 @@ def ecr_authorization_erased(central: Central) -> None:
         body = from_table(central, "ecr", changes)
         text = central.text("category-implemented", category=7)
         reply = central.put(id, body | {"name": sent["name"]})
-        central.refused(reply, "PUT of an unknown category", status=500, code=13, text=text)
+        central.not_built(reply, "PUT of an unknown category", text)
         shown = central.get(id).object
         for name, check_id in (("categories", "category-by-number"), ("skipTestIntegration", "update-replaces")):
             if shown.get(name) != body[name]:  # few integrations of a run have these values
@@ -399,18 +382,17 @@ def ecr_authorization_erased(central: Central) -> None:
         kept = ecr.get("authorizationData") if isinstance(ecr, dict) else None
         what = "an ecr integration without the category REGISTRY loses its authorization data"
         central.true(isinstance(kept, dict) and kept.get("username") == "AWS", what, expected=DATA, got=kept)
-    for config in central.some(others, 1):
-        with central.case():
-            body = from_table(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
-            reply = central.create(body)
-            if is_managed(central, reply):
-                continue
-            central.ok(reply, "a create with authorization data that the client does not use", need="create")
-            ecr = reply.object.get("ecr")
-            answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
-            central.same(answered, None, "the unused authorization data in the answer to a create")
-            # Central stores the integration before it erases the data from the answer.
-            reads_as(central, created_id(reply), body, "the stored integration")
+    for config in central.cases(central.some(others, 1)):
+        body = from_table(central, "ecr", {"ecr": config | {"authorizationData": DATA}})
+        reply = central.create(body)
+        if is_managed(central, reply):
+            continue
+        central.ok(reply, "a create with authorization data that the client does not use", need="create")
+        ecr = reply.object.get("ecr")
+        answered = ecr.get("authorizationData", "absent") if isinstance(ecr, dict) else ecr
+        central.same(answered, None, "the unused authorization data in the answer to a create")
+        # Central stores the integration before it erases the data from the answer.
+        reads_as(central, created_id(reply), body, "the stored integration")
     if central.quick:
         return
     with central.case():
@@ -431,19 +413,18 @@ _ELSEWHERE = ("ecr", "google")
 """Types whose test does not contact the endpoint, or that cannot be created."""
 
 
-@check("registry-reachable", "rules", needs=("create", "test", "test-ignores-skip"))
+@check("rules", needs=("test-ignores-skip",))
 def registry_reachable(central: Central) -> None:
     """Check that a test of each type contacts the endpoint: one that cannot be reached fails the test."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
         raise Skip("would make the target contact a registry; allow it with --allow-registry-tests")
-    for like in central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3):
-        with central.case():
-            member = central.contract.types[like].member
-            body = central.integration(like, **{member: {"endpoint": f"https://{_NOWHERE}"}})
-            if like == "clairify":
-                body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
-            label = LABELS[body["categories"][0]]
-            central.refused(central.test(body), f"a test of type {like} with a host that does not exist", text=label)
+    for like in central.cases(central.some((each for each in central.creatable_types if each not in _ELSEWHERE), 3)):
+        member = central.contract.types[like].member
+        body = central.integration(like, **{member: {"endpoint": f"https://{_NOWHERE}"}})
+        if like == "clairify":
+            body["clairify"]["grpcEndpoint"] = f"{_NOWHERE}:8443"
+        label = LABELS[body["categories"][0]]
+        central.refused(central.test(body), f"a test of type {like} with a host that does not exist", text=label)
     if central.quick:
         return
     for like, endpoint, label in (
@@ -455,19 +436,17 @@ def registry_reachable(central: Central) -> None:
             ("a create", central.create),
             ("/test/updated", partial(central.test_updated, update_password=True)),
         ]
-        for what, send in ways:
-            with central.case():
-                body = central.integration(like, skipTestIntegration=False, **{like: {"endpoint": endpoint}})
-                central.refused(send(body), f"{what} of a {like} that does not exist", text=label)
-                check_only_stored(central, {}, f"{what} that failed")
+        for what, send in central.cases(ways):
+            body = central.integration(like, skipTestIntegration=False, **{like: {"endpoint": endpoint}})
+            central.refused(send(body), f"{what} of a {like} that does not exist", text=label)
+            check_only_stored(central, {}, f"{what} that failed")
 
 
 @check(
-    "test-text",
     "rules",
-    source="central/imageintegration/service/service_impl.go",
+    "The error of a failed test lacks the label or the suffixes of its category",
+    source=SERVICE,
     needs=("first-category-tested", "node-scanner-type-known", "scanner-type-known", "registry-type-known"),
-    title="The error of a failed test lacks the label or the suffixes of its category",
 )
 def test_text(central: Central) -> None:
     """Check how often the error is wrapped: thrice by a create, twice by /test, once less for a node scanner type."""
@@ -478,80 +457,70 @@ def test_text(central: Central) -> None:
         ("clairify", {"categories": NODE, "clairify": {"endpoint": ""}}, central.text("clairify-endpoint-required"), 3),
     ]
     for like, changes, text, wraps in [*forms[:2], *central.some(forms[2:], 1)]:
-        for way in central.some(("create", "test"), 1):
-            with central.case():
-                body = central.integration(like, skipTestIntegration=False, **changes)
-                reply = central.create(body) if way == "create" else central.test(body)
-                suffixes = ": invalid arguments" * (wraps - (way == "test"))
-                wanted = LABELS[body["categories"][0]] + text + suffixes
-                central.refused(reply, f"a {way} of {like} as {body['categories']}", text=text)
-                central.same(reply.message, wanted, f"the whole message of a {way} of {like} as {body['categories']}")
+        for way in central.cases(central.some(("create", "test"), 1)):
+            body = central.integration(like, skipTestIntegration=False, **changes)
+            reply = central.create(body) if way == "create" else central.test(body)
+            suffixes = ": invalid arguments" * (wraps - (way == "test"))
+            wanted = LABELS[body["categories"][0]] + text + suffixes
+            central.refused(reply, f"a {way} of {like} as {body['categories']}", text=text)
+            central.same(reply.message, wanted, f"the whole message of a {way} of {like} as {body['categories']}")
 
 
 @check(
-    "test-passes",
     "rules",
+    "A test of type scannerv4 fails, although it contacts nothing",
     source="pkg/scanners/scannerv4/scannerv4.go",
-    needs=("test",),
-    title="A test of type scannerv4 fails, although it contacts nothing",
 )
 def test_passes(central: Central) -> None:
-    with central.case():
-        odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
-        odd = [each for each in odd if central.has("scannerv4", each)]
-        if central.quick:  # a quick run makes all changes in one request
-            odd = [dict(ChainMap(*odd))]
-        else:
-            central.contactless_test("scannerv4")
-        for changes in odd:
-            reply = central.test_updated(central.integration("scannerv4") | changes, update_password=True)
-            central.ok(reply, "/test/updated of type scannerv4")
-            central.same(reply.json, {}, "the answer to a test")
+    odd: list[dict[str, Any]] = [{"categories": NODE}, {"scannerV4": {}}, {"skipTestIntegration": False}]
+    odd = [each for each in odd if central.has("scannerv4", each)]
+    if central.quick:  # a quick run makes all changes in one request
+        odd = [dict(ChainMap(*odd))]
+    else:
+        central.contactless_test("scannerv4")
+    for changes in odd:
+        reply = central.test_updated(central.integration("scannerv4") | changes, update_password=True)
+        central.ok(reply, "/test/updated of type scannerv4")
+        central.same(reply.json, {}, "the answer to a test")
 
 
-@check(
-    "azure-member-converted",
-    "rules",
-    needs=("create", "reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
-)
+@check("rules", needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"))
 def azure_member_converted(central: Central) -> None:
     # One of the rules cannot be checked with type azure, so a quick run uses another type.
-    for type in central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus"):
-        with central.case():
-            id, sent = central.spare("docker", type=type)
-            if not central.quick:
-                reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
-            rest = {key: value for key, value in sent.items() if key != "docker"} | {"type": "azure"}
-            azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
-            dependent: tuple[tuple[str, Body], ...] = (
-                ("Endpoint", {"endpoint": "other.example.com"}),
-                ("WifEnabled", {"wifEnabled": True}),
-            )
-            for field, change in central.some(dependent, 1):
-                with central.attempt():
-                    path = f"ImageIntegration.ImageIntegration_Azure.AzureConfig.{field}"
-                    text = central.text("reconcile-dependent-unchanged", field=path)
-                    reply = central.patch(id, rest | {"azure": azure | change})
-                    central.refused(reply, f"PATCH to an azure member with another {field}", text=text)
-            if type != "azure":
-                with central.attempt():
-                    text = central.text("reconcile-same-member", sent="Azure", stored="Docker")
-                    reply = central.patch(id, rest | {"azure": azure, "type": type})
-                    central.refused(reply, f"PATCH of type {type} to an azure member", text=text)
-            body = rest | {"azure": azure}
-            central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
-            reads_as(central, id, body, "an integration after its conversion to azure")
-            if not central.quick:
-                # azure needs a password: this fails if the conversion lost the stored one.
-                central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
-            back = {key: value for key, value in sent.items() if key != "docker"}
-            text = central.text("reconcile-same-member", sent="Docker", stored="Azure")
-            reply = central.patch(id, back | {"docker": sent["docker"] | {"password": ""}})
-            central.refused(reply, "PATCH back to the docker member", text=text)
+    for type in central.cases(central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus")):
+        id, sent = central.spare("docker", type=type)
+        if not central.quick:
+            reads_as(central, id, sent, f"a new integration of type {type} with a docker member")
+        rest = without("docker", sent) | {"type": "azure"}
+        azure = {name: sent["docker"][name] for name in ("endpoint", "username")} | {"password": "******"}
+        dependent: tuple[tuple[str, Body], ...] = (
+            ("Endpoint", {"endpoint": "other.example.com"}),
+            ("WifEnabled", {"wifEnabled": True}),
+        )
+        for field, change in central.some(dependent, 1):
+            with central.attempt():
+                path = f"ImageIntegration.ImageIntegration_Azure.AzureConfig.{field}"
+                text = central.text("reconcile-dependent-unchanged", field=path)
+                reply = central.patch(id, rest | {"azure": azure | change})
+                central.refused(reply, f"PATCH to an azure member with another {field}", text=text)
+        if type != "azure":
+            with central.attempt():
+                reply = central.patch(id, rest | {"azure": azure, "type": type})
+                what = f"PATCH of type {type} to an azure member"
+                central.refused_by(reply, "reconcile-same-member", what, sent="Azure", stored="Docker")
+        body = rest | {"azure": azure}
+        central.ok(central.patch(id, body), "PATCH of a docker member to azure that keeps the credential")
+        reads_as(central, id, body, "an integration after its conversion to azure")
+        if not central.quick:
+            # azure needs a password: this fails if the conversion lost the stored one.
+            central.ok(central.patch(id, body), "a second PATCH that keeps the credential")
+        reply = central.patch(id, without("docker", sent) | {"docker": sent["docker"] | {"password": ""}})
+        what = "PATCH back to the docker member"
+        central.refused_by(reply, "reconcile-same-member", what, sent="Docker", stored="Azure")
     if central.quick:
         return
     with central.case():
         id, sent = central.created("azure")
-        body = {key: value for key, value in sent.items() if key != "azure"} | central.integration(type="azure")
+        body = without("azure", sent) | central.integration(type="azure")
         central.ok(central.put(id, body), "PUT of type azure with a docker member")
         reads_as(central, id, body, "a docker member of type azure after PUT, which converts nothing")

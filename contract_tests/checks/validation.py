@@ -10,14 +10,14 @@ from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from contract_tests.checks.registry import check
+from contract_tests.checks.registry import SERVICE, check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed, Skip
 from contract_tests.engine.integrations import UNKNOWN_TYPE, Body, read_answer
 from contract_tests.engine.options import is_loopback
 from contract_tests.oracle.model import check_same, constant_pieces, expected, listed
-from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, updated
+from contract_tests.oracle.steps import HEALTH_IS_WRITTEN, filtered, tests, updated, updates
 from contract_tests.oracle.variants import (
     FRESH,
     LOCAL,
@@ -31,6 +31,7 @@ from contract_tests.oracle.variants import (
 
 Send = Callable[[Body], Reply]
 Way = tuple[str, Send]
+Update = Callable[[str, Body], Reply]
 
 ROUNDS = {"quick": 1, "default": 2, "deep": 12}
 """Number of times, by profile, that a check repeats a rule with new random combinations."""
@@ -101,9 +102,13 @@ def ways_to_send(central: Central, id: str) -> list[Way]:
     return ways
 
 
-def updates(central: Central) -> list[Callable[[str, Body], Reply]]:
-    """Return the two requests that replace an integration with its credentials."""
-    return [central.put, partial(central.patch, update_password=True)]
+def ways_to_update(central: Central) -> list[tuple[str, Update]]:
+    """Return every request that replaces an integration."""
+    return [
+        ("PUT", central.put),
+        ("PATCH with credentials", partial(central.patch, update_password=True)),
+        ("PATCH without credentials", partial(central.patch, update_password=False)),
+    ]
 
 
 def check_only_stored(central: Central, stored: Mapping[str, Body], what: str) -> None:
@@ -130,7 +135,7 @@ def is_managed(central: Central, reply: Reply) -> bool:
 # -- creating -----------------------------------------------------------------------------------
 
 
-@check("id-empty-on-create", "rules", needs=("create",))
+@check("rules")
 def id_empty_on_create(central: Central) -> None:
     central.control_of("docker")
     with central.case():
@@ -147,23 +152,22 @@ def id_empty_on_create(central: Central) -> None:
             check_only_stored(central, {id: sent}, "creates with an id")
 
 
-@check("scanner-v4-not-created", "rules")
+@check("rules")
 def scanner_v4_not_created(central: Central) -> None:
-    with central.case():
-        bodies = [
-            central.integration("scannerv4"),
-            central.integration("scannerv4", categories=list(central.contract.types["scannerv4"].categories)),
-            central.integration("docker", type="scannerv4"),
-            central.integration("scannerv4", skipTestIntegration=False),
-        ]
-        for body in central.some(bodies, 1):
-            with central.attempt():
-                central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
-        if not central.quick:
-            check_only_stored(central, {}, "creates of type scannerv4")
+    bodies = [
+        central.integration("scannerv4"),
+        central.integration("scannerv4", categories=list(central.contract.types["scannerv4"].categories)),
+        central.integration("docker", type="scannerv4"),
+        central.integration("scannerv4", skipTestIntegration=False),
+    ]
+    for body in central.some(bodies, 1):
+        with central.attempt():
+            central.refused_by(central.create(body), "scanner-v4-not-created", "a create of type scannerv4")
+    if not central.quick:
+        check_only_stored(central, {}, "creates of type scannerv4")
 
 
-@check("google-not-created", "rules", needs=("create",))
+@check("rules")
 def google_not_created(central: Central) -> None:
     # A valid config of the type that replaced google.
     central.control_of("artifactregistry")
@@ -181,24 +185,23 @@ def google_not_created(central: Central) -> None:
             reads_as(central, id, kept, "type google after PUT")
 
 
-@check("create-assigns-id", "rules", needs=("create",))
+@check("rules")
 def create_assigns_id(central: Central) -> None:
     uuid4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-    with central.case():
-        ids = [id for id, _, _ in central.shared.standing.values()]
-        for like in ("docker", "docker", "quay") if not ids else ():
-            # The web UI sends an empty id.
-            id, sent = central.created(like, id=central.random.choice(("", None)))
-            ids.append(id)
-            if like == "docker" and not central.quick:
-                central.remove(id)
-                ids.append(central.created_from(sent)[0])
-        for id in ids:
-            central.true(uuid4.fullmatch(id) is not None, "a new id is not a lower-case UUID of version 4", got=id)
-        central.same(len(set(ids)), len(ids), "the number of different new ids")
+    ids = [id for id, _, _ in central.shared.standing.values()]
+    for like in ("docker", "docker", "quay") if not ids else ():
+        # The web UI sends an empty id.
+        id, sent = central.created(like, id=central.random.choice(("", None)))
+        ids.append(id)
+        if like == "docker" and not central.quick:
+            central.remove(id)
+            ids.append(central.created_from(sent)[0])
+    for id in ids:
+        central.true(uuid4.fullmatch(id) is not None, "a new id is not a lower-case UUID of version 4", got=id)
+    central.same(len(set(ids)), len(ids), "the number of different new ids")
 
 
-@check("create-rolled-back", "rules", needs=("create", "name-unique"))
+@check("rules", needs=("name-unique",))
 def create_rolled_back(central: Central) -> None:
     broken: list[tuple[str, str, Body]] = [
         ("registry-type-known", "docker", {"type": UNKNOWN_TYPE}),
@@ -210,19 +213,18 @@ def create_rolled_back(central: Central) -> None:
         ("quay-endpoint-required", "quay", {"categories": ["REGISTRY", "SCANNER"], "quay": {"endpoint": ""}}),
         ("category-required", "docker", {"categories": []}),
     ]
-    with central.case():
-        names = []
-        known = [each for each in broken if each[0] in central.rules and central.has(*each[1:])]
-        for rule, like, changes in central.some(known, 1):
-            with central.attempt():
-                body = central.integration(like, **changes)
-                reply = central.create(body)
-                if reply.status < 400:
-                    raise PreconditionFailed(rule, f"a create whose client cannot be built was answered {brief(reply)}")
-                names.append(body["name"])
-        check_only_stored(central, {}, "creates that failed")
-        for name in central.some(names, 1):
-            central.ok(central.create(central.integration(name=name)), "a create with the name of a failed create")
+    names = []
+    known = [each for each in broken if each[0] in central.rules and central.has(*each[1:])]
+    for rule, like, changes in central.some(known, 1):
+        with central.attempt():
+            body = central.integration(like, **changes)
+            reply = central.create(body)
+            if reply.status < 400:
+                raise PreconditionFailed(rule, f"a create whose client cannot be built was answered {brief(reply)}")
+            names.append(body["name"])
+    check_only_stored(central, {}, "creates that failed")
+    for name in central.some(names, 1):
+        central.ok(central.create(central.integration(name=name)), "a create with the name of a failed create")
 
 
 # -- common validation --------------------------------------------------------------------------
@@ -279,17 +281,17 @@ def _validated_forms(central: Central, forms: Sequence[str]) -> list[str]:
     return [form for form in forms if refuses_more_endpoints(central.rules) or form not in REFUSED_BY_NEWER]
 
 
-@check("endpoint-not-local", "rules", needs=("create",))
+@check("rules")
 def endpoint_not_local(central: Central) -> None:
     endpoints_refused(central, _validated_forms(central, LOCAL), central.text("endpoint-not-local"))
 
 
-@check("endpoint-not-metadata", "rules", needs=("create", "endpoint-not-local"))
+@check("rules", needs=("endpoint-not-local",))
 def endpoint_not_metadata(central: Central) -> None:
     endpoints_refused(central, _validated_forms(central, METADATA), central.text("endpoint-not-metadata"))
 
 
-@check("endpoint-parses", "rules", needs=("create", "endpoint-not-local"))
+@check("rules", needs=("endpoint-not-local",))
 def endpoint_parses(central: Central) -> None:
     central.control_of("docker")
     place = Place("docker", "docker", "endpoint", "docker")
@@ -309,34 +311,30 @@ def endpoint_parses(central: Central) -> None:
 
 
 @check(
-    "endpoint-as-sent",
     "rules",
+    "An endpoint that only looks forbidden is refused or changed",
     source="pkg/endpoints/validate.go",
-    needs=("create", "category-required"),
-    title="An endpoint that only looks forbidden is refused or changed",
+    needs=("category-required",),
 )
 def endpoint_as_sent(central: Central) -> None:
-    for pair in central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6):
-        with central.case():
-            # The missing category proves that the body was read, and stores nothing. A space is a valid name.
-            both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
-            reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
-            what = (
-                f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a space as its name"
-            )
-            only = central.text("category-required")
-            central.refused(reply, what, text=only)
-            if f"Validation error: {only}: " in reply.message:
-                continue
-            for word, rule in (("endpoint", "endpoint-as-sent"), ("name", "name-required"), ("", "problems-listed")):
-                if word in reply.message:
-                    raise CheckFailed(what, expected=f"Validation error: {only}", got=brief(reply), check=rule)
+    for pair in central.cases(central.some(zip(LOOK_ALIKES[::2], LOOK_ALIKES[1::2], strict=False), 6)):
+        # The missing category proves that the body was read, and stores nothing. A space is a valid name.
+        both = dict(zip(("endpoint", "grpcEndpoint"), pair, strict=True))
+        reply = central.test(central.integration("clairify", name=" ", categories=[], clairify=both))
+        what = f"a test without a category, with the endpoints {' and '.join(map(repr, pair))} and a space as its name"
+        only = central.text("category-required")
+        central.refused(reply, what, text=only)
+        if f"Validation error: {only}: " in reply.message:
+            continue
+        for word, rule in (("endpoint", "endpoint-as-sent"), ("name", "name-required"), ("", "problems-listed")):
+            if word in reply.message:
+                raise CheckFailed(what, expected=f"Validation error: {only}", got=brief(reply), check=rule)
     if not central.quick:
         with central.case():
             id, sent = central.spare()
             for form in LOOK_ALIKES:
                 sent = sent | {"docker": sent["docker"] | {"endpoint": form}}
-                update = central.random.choice(updates(central))
+                _, update = central.random.choice(updates(central))
                 central.ok(update(id, sent), f"an update with the endpoint {form!r}")
                 reads_as(central, id, sent, f"the endpoint {form!r}, read back,")
         with central.case():
@@ -372,12 +370,12 @@ def refused_by_every_way(
             check_only_stored(central, {id: sent}, "refused updates")
 
 
-@check("category-required", "rules", needs=("create",))
+@check("rules")
 def category_required(central: Central) -> None:
     refused_by_every_way(central, "category-required", ({"categories": []}, {"categories": None}))
 
 
-@check("name-required", "rules", needs=("create",))
+@check("rules")
 def name_required(central: Central) -> None:
     refused_by_every_way(central, "name-required", ({"name": ""}, {"name": None}), unknown=True)
     if central.quick:
@@ -385,21 +383,16 @@ def name_required(central: Central) -> None:
     with central.case():
         # The missing category proves that the body was read.
         reply = central.test(central.integration(name=" ", categories=[]))
-        central.refused(
-            reply, "a test without a category and with a space as its name", text=central.text("category-required")
-        )
-        required = central.text("name-required")
-        central.true(
-            required not in reply.message, "a space counts as no name", expected=f"not {required!r}", got=reply.message
-        )
+        central.refused_by(reply, "category-required", "a test without a category and with a space as its name")
+        required, message = central.text("name-required"), reply.message
+        central.true(required not in message, "a space counts as no name", expected=f"not {required!r}", got=message)
 
 
 @check(
-    "problems-listed",
     "rules",
+    "Several problems with an integration are not reported in one list, in Central's order",
     source="pkg/errorhelpers/format.go",
-    needs=("create", "endpoint-not-local", "name-required", "category-required"),
-    title="Several problems with an integration are not reported in one list, in Central's order",
+    needs=("endpoint-not-local", "name-required", "category-required"),
 )
 def problems_listed(central: Central) -> None:
     local, category = central.text("endpoint-not-local"), central.text("category-required")
@@ -424,61 +417,58 @@ def problems_listed(central: Central) -> None:
                 central.refused(central.put(id, sent | {"categories": []}), "PUT with one problem", text=text)
 
 
-@check("name-unique", "rules", needs=("create",))
+@check("rules")
 def name_unique(central: Central) -> None:
     with central.case():
         owner, taken = central.created(autogenerated=True, name=central.name("-a"))
         id, sent = central.created("quay")
-        text = central.text("name-unique", name=f'"{taken["name"]}"')
         for where, send in ways_to_send(central, id):
             with central.attempt():
                 like = central.random.choice(central.creatable_types)
                 reply = send(central.integration(like, name=taken["name"]))
-                central.refused(reply, f"{where} of type {like} with the name of another integration", text=text)
+                what = f"{where} of type {like} with the name of another integration"
+                central.refused_by(reply, "name-unique", what, name=f'"{taken["name"]}"')
         check_only_stored(central, {owner: taken, id: sent}, "refused names")
-        for way in () if central.quick else updates(central):  # in a quick run `update` covers this
-            central.ok(way(id, sent | {"id": id}), "an update that keeps the name")
-        if not central.quick:
+        if not central.quick:  # in a quick run `update` covers this
+            for _, update in updates(central):
+                central.ok(update(id, sent | {"id": id}), "an update that keeps the name")
             _check_own_name_allowed(central, id, sent)
         _check_names_reusable(central, (id, sent), (owner, taken))
     _check_names_of_others_taken(central)
 
 
 @check(
-    "names-exact",
     "rules",
+    "Names that differ in case, spaces or Unicode form count as the same",
     source="pkg/postgres/schema/image_integrations.go",
-    needs=("create", "name-unique"),
-    title="Names that differ in case, spaces or Unicode form count as the same",
+    needs=("name-unique",),
 )
 def names_exact(central: Central) -> None:
-    with central.case():
-        start, end = central.name(), "-\u00e9a\ufb01"
-        name = start + end
-        alike = [unicodedata.normalize("NFD", end), f"{end} ", "-\u00c9A\ufb01"]
-        alike += [unicodedata.normalize("NFKC", end), f"{end}\u200b", f"{end}\u00a0", end[:-1], f"{end}\t"]
-        names = [name, *(start + each for each in (alike[:3] if central.quick else alike))]
-        ids: dict[str, str] = {}
-        sent: dict[str, Body] = {}
-        for each in names:
-            body = central.integration(name=each)
-            reply = central.create(body)
-            central.ok(reply, f"a create of {each!r} when {name!r} exists")
-            ids[each] = created_id(reply)
-            sent[ids[each]] = body
-        for each in names[1:2] if central.quick else names:
-            found = filtered(central, f"?name={quote(each, safe='')}")
-            central.same(found, [ids[each]], f"the list by the name {each!r} when similar names exist")
-        sent[ids[name]] = central.integration(clusterId="another-cluster")
-        updated(central, "PUT", ids[name], sent[ids[name]])
-        what = "after an update of an integration whose name is a prefix of other names"
-        check_same(listed(central), expected(central, sent), what, check="update-changes-one")
+    start, end = central.name(), "-\u00e9a\ufb01"
+    name = start + end
+    alike = [unicodedata.normalize("NFD", end), f"{end} ", "-\u00c9A\ufb01"]
+    alike += [unicodedata.normalize("NFKC", end), f"{end}\u200b", f"{end}\u00a0", end[:-1], f"{end}\t"]
+    names = [name, *(start + each for each in (alike[:3] if central.quick else alike))]
+    ids: dict[str, str] = {}
+    sent: dict[str, Body] = {}
+    for each in names:
+        body = central.integration(name=each)
+        reply = central.create(body)
+        central.ok(reply, f"a create of {each!r} when {name!r} exists")
+        ids[each] = created_id(reply)
+        sent[ids[each]] = body
+    for each in names[1:2] if central.quick else names:
+        found = filtered(central, f"?name={quote(each, safe='')}")
+        central.same(found, [ids[each]], f"the list by the name {each!r} when similar names exist")
+    sent[ids[name]] = central.integration(clusterId="another-cluster")
+    updated(central, "PUT", ids[name], sent[ids[name]])
+    what = "after an update of an integration whose name is a prefix of other names"
+    check_same(listed(central), expected(central, sent), what, check="update-changes-one")
 
 
 def _check_own_name_allowed(central: Central, id: str, sent: Body) -> None:
     body = untestable(central, sent) | {"id": id}
-    tests: list[Send] = [central.test, partial(central.test_updated, update_password=True)]
-    for test in tests:
+    for _, test in tests(central):
         reply = test(body)
         if body["categories"] == ["NODE_SCANNER"]:
             why = central.text("node-scanner-type-known", type='"quay"')
@@ -490,13 +480,14 @@ def _check_own_name_allowed(central: Central, id: str, sent: Body) -> None:
 def _check_names_reusable(central: Central, renamed: tuple[str, Body], deleted: tuple[str, Body]) -> None:
     (id, sent), (other, taken) = renamed, deleted
     new = sent | {"name": central.name()}
-    central.ok(central.random.choice(updates(central))(id, new), "an update with a new name")
+    _, update = central.random.choice(updates(central))
+    central.ok(update(id, new), "an update with a new name")
     reply = central.create(central.integration(name=sent["name"]))
     central.ok(reply, "a create with the former name of an updated integration")
     if not central.quick:
-        text = central.text("name-unique", name=f'"{new["name"]}"')
         reply = central.create(central.integration(name=new["name"]))
-        central.refused(reply, "a create with the new name of an updated integration", text=text)
+        what = "a create with the new name of an updated integration"
+        central.refused_by(reply, "name-unique", what, name=f'"{new["name"]}"')
     central.remove(other)
     reply = central.create(central.integration(name=taken["name"]))
     central.ok(reply, "a create with the name of a deleted integration")
@@ -510,32 +501,30 @@ def _check_names_of_others_taken(central: Central) -> None:
         with central.case():
             name = central.random.choice(sorted(others))  # lists have no order
             reply = central.test(untestable(central, central.integration(name=name)))
-            text = central.text("name-unique", name=f'"{name}"')
-            central.refused(reply, "a test with the name of an integration that the run did not create", text=text)
+            what = "a test with the name of an integration that the run did not create"
+            central.refused_by(reply, "name-unique", what, name=f'"{name}"')
 
 
-@check("ecr-iam-managed", "rules", needs=("create",))
+@check("rules")
 def ecr_iam_managed(central: Central) -> None:
-    with central.case():
-        # In a quick run the first request shows whether the target is managed.
-        _, first = central.stored(central.integration("ecr", ecr={"useIam": True}))
-        managed = central.options.managed or is_managed(central, first)
-        id, _ = central.created("ecr") if managed or not central.quick else ("", {})
-        ways = ways_to_send(central, id) if id else []
-        found = [("a write", first)]
-        found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
-        if not managed and not any(is_managed(central, reply) for _, reply in found):
-            raise NotApplicable("the target accepts the container's IAM role; --managed makes that a failure")
-        for where, reply in found:
-            central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
+    # In a quick run the first request shows whether the target is managed.
+    _, first = central.stored(central.integration("ecr", ecr={"useIam": True}))
+    managed = central.options.managed or is_managed(central, first)
+    id, _ = central.created("ecr") if managed or not central.quick else ("", {})
+    ways = ways_to_send(central, id) if id else []
+    found = [("a write", first)]
+    found += [(where, send(central.integration("ecr", ecr={"useIam": True}))) for where, send in ways]
+    if not managed and not any(is_managed(central, reply) for _, reply in found):
+        raise NotApplicable("the target accepts the container's IAM role; --managed makes that a failure")
+    for where, reply in found:
+        central.refused_by(reply, "ecr-iam-managed", f"{where} of an ecr integration that uses IAM")
 
 
-@check("integration-required", "rules", needs=("name-required", "category-required"))
+@check("rules", needs=("name-required", "category-required"))
 def integration_required(central: Central) -> None:
-    for flag in central.some((True, False, None), 1, 3):
-        with central.case():
-            reply = central.test_updated(None, update_password=flag)
-            central.refused_by(reply, "integration-required", "test/updated without a config")
+    for flag in central.cases(central.some((True, False, None), 1, 3)):
+        reply = central.test_updated(None, update_password=flag)
+        central.refused_by(reply, "integration-required", "test/updated without a config")
     if not central.quick:
         with central.case():
             # Central puts the id of the path into an empty config.
@@ -549,80 +538,58 @@ def integration_required(central: Central) -> None:
 
 
 @check(
-    "tested-before-stored",
     "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "scanner-type-known", "create-rolled-back"),
-    title="An integration that fails its test is stored, or is not tested",
+    "An integration that fails its test is stored, or is not tested",
+    source=SERVICE,
+    needs=("scanner-type-known", "create-rolled-back"),
 )
 def tested_before_stored(central: Central) -> None:
-    with central.case():
-        id, sent = central.spare()
-        text = central.text("scanner-type-known", type='"docker"')
-        # PATCH must keep the stored credentials, or a refused credential or endpoint would hide the failed test.
-        kept = {"docker": sent["docker"] | {"password": ""}}
-        ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
-        for (where, send), skip in random_rows(central, ways, (False, None)):
-            with central.attempt():
-                body = untestable(central, central.integration(**kept, skipTestIntegration=skip))
-                central.refused(send(body), f"{where} that fails its test", text=text)
-        check_only_stored(central, {id: sent}, "failed tests")
+    id, sent = central.spare()
+    text = central.text("scanner-type-known", type='"docker"')
+    # PATCH must keep the stored credentials, or a refused credential or endpoint would hide the failed test.
+    kept = {"docker": sent["docker"] | {"password": ""}}
+    ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
+    for (where, send), skip in random_rows(central, ways, (False, None)):
+        with central.attempt():
+            body = untestable(central, central.integration(**kept, skipTestIntegration=skip))
+            central.refused(send(body), f"{where} that fails its test", text=text)
+    check_only_stored(central, {id: sent}, "failed tests")
 
 
-@check(
-    "skip-test-respected",
-    "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create",),
-    title="An integration is tested although skipTestIntegration is set: 400 instead of 500",
-)
+@check("rules", "An integration is tested although skipTestIntegration is set: 400 instead of 500", source=SERVICE)
 def skip_test_respected(central: Central) -> None:
-    with central.case():
-        id, sent = central.standing("docker")
-        text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
-        kept = {"docker": sent["docker"] | {"password": ""}}
-        ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
-        # Even a failed update is stored, and a quick run must not change the integrations that it reuses.
-        for where, send in ways[:1] if central.quick else ways:
-            reply = send(untestable(central, central.integration(**kept)))
-            if reply.status == 200:
-                raise PreconditionFailed("scanner-type-known", f"a scanner of type docker was answered {brief(reply)}")
-            central.refused(
-                reply, f"{where} of an integration whose client cannot be built", status=500, code=13, text=text
-            )
+    id, sent = central.standing("docker")
+    text = "updating integration error: " + central.text("scanner-type-known", type='"docker"')
+    kept = {"docker": sent["docker"] | {"password": ""}}
+    ways = [way for way in ways_to_send(central, id) if not way[0].startswith("/test")]
+    # Even a failed update is stored, and a quick run must not change the integrations that it reuses.
+    for where, send in ways[:1] if central.quick else ways:
+        reply = send(untestable(central, central.integration(**kept)))
+        if reply.status == 200:
+            raise PreconditionFailed("scanner-type-known", f"a scanner of type docker was answered {brief(reply)}")
+        central.not_built(reply, f"{where} of an integration whose client cannot be built", text)
 
 
-@check(
-    "test-ignores-skip",
-    "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "test"),
-    title="A test with skipTestIntegration tests nothing",
-)
+@check("rules", "A test with skipTestIntegration tests nothing", source=SERVICE)
 def test_ignores_skip(central: Central) -> None:
-    with central.case():
-        text = central.text("scanner-type-known", type='"docker"')
-        tests: list[Way] = [
-            ("/test", central.test),
-            ("/test/updated", partial(central.test_updated, update_password=True)),
-        ]
-        for skip in (True,) if central.quick else (True, False, None):
-            # In a quick run the checks of each type cover tests with the flag set.
-            for where, send in tests[1:] if central.quick else tests:
-                reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
-                if reply.status == 200 and send(untestable(central, central.integration())).status == 200:
-                    unskipped = send(untestable(central, central.integration(skipTestIntegration=False)))
-                    if unskipped.status == 200:
-                        raise PreconditionFailed(
-                            "scanner-type-known", f"a scanner of type docker was answered {brief(reply)}"
-                        )
-                central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
+    text = central.text("scanner-type-known", type='"docker"')
+    for skip in (True,) if central.quick else (True, False, None):
+        # In a quick run the checks of each type cover tests with the flag set.
+        for where, send in tests(central)[1:] if central.quick else tests(central):
+            reply = send(untestable(central, central.integration(skipTestIntegration=skip)))
+            if reply.status == 200 and send(untestable(central, central.integration())).status == 200:
+                unskipped = send(untestable(central, central.integration(skipTestIntegration=False)))
+                if unskipped.status == 200:
+                    raise PreconditionFailed(
+                        "scanner-type-known", f"a scanner of type docker was answered {brief(reply)}"
+                    )
+            central.refused(reply, f"{where} with skipTestIntegration {skip}", text=text)
 
 
 # -- reading, updating, deleting --------------------------------------------------------------------
 
 
-@check("id-required", "rules")
+@check("rules")
 def id_required(central: Central) -> None:
     with central.case():
         central.refused_by(central.get(""), "id-required", "GET with an empty id")
@@ -633,74 +600,62 @@ def id_required(central: Central) -> None:
 
 
 @check(
-    "id-exact",
     "rules",
+    "GET finds an integration by its id in upper case, by part of its id or by its name",
     source="pkg/search/postgres/store_cache.go",
-    title="GET finds an integration by its id in upper case, by part of its id or by its name",
     needs=("create-assigns-id",),
 )
 def id_exact(central: Central) -> None:
-    with central.case():
-        id, sent = central.standing("docker")
-        more = (id[:-1], f" {id} ", id.replace("-", ""), f"{{{id}}}", f"urn:uuid:{id}")
-        for other in (id.upper(), sent["name"], *central.some(more, 0)):
-            with central.attempt():
-                reply = central.get(quote(other, safe=""))
-                central.refused_by(reply, "get-missing", f"GET of {other!r}", id=other)
+    id, sent = central.standing("docker")
+    more = (id[:-1], f" {id} ", id.replace("-", ""), f"{{{id}}}", f"urn:uuid:{id}")
+    for other in (id.upper(), sent["name"], *central.some(more, 0)):
+        with central.attempt():
+            reply = central.get(quote(other, safe=""))
+            central.refused_by(reply, "get-missing", f"GET of {other!r}", id=other)
 
 
-@check("update-missing", "rules", needs=("create", "create-assigns-id"))
+@check("rules", needs=("create-assigns-id",))
 def update_missing(central: Central) -> None:
-    with central.case():
-        id, sent = central.standing("docker")
-        central.transport.guard.invented.add(id.upper())
-        missing = [central.unknown_id(), id.upper()]
-        if not central.quick:
-            missing.append(central.created()[0])
-            central.remove(missing[-1])
-        ways = [_ways_to_update(central, each) for each in missing]
-        for index, each in random_rows(central, range(len(ways[0])), range(len(missing))):
-            where, send = ways[each][index]
-            with central.attempt():
-                reply = send(from_table(central, *central.random.choice(PLAIN)))
-                central.refused_by(reply, "update-missing", f"{where} of {missing[each]}", id=f'"{missing[each]}"')
-        if not central.quick:
-            check_only_stored(central, {id: sent}, "updates of unknown ids")
+    id, sent = central.standing("docker")
+    central.transport.guard.invented.add(id.upper())
+    missing = [central.unknown_id(), id.upper()]
+    if not central.quick:
+        missing.append(central.created()[0])
+        central.remove(missing[-1])
 
+    def test(each: str, body: Body) -> Reply:
+        return central.test(untestable(central, body) | {"id": each})
 
-def _ways_to_update(central: Central, id: str) -> list[Way]:
-    ways: list[Way] = [
-        ("PUT", partial(central.put, id)),
-        ("PATCH with credentials", partial(central.patch, id, update_password=True)),
-        ("PATCH without credentials", partial(central.patch, id, update_password=False)),
-        ("/test", lambda body: central.test(untestable(central, body) | {"id": id})),
-        (
-            "/test/updated with credentials",
-            lambda body: central.test_updated(untestable(central, body) | {"id": id}, update_password=True),
-        ),
-        (
-            "/test/updated without credentials",
-            lambda body: central.test_updated(untestable(central, body) | {"id": id}, update_password=False),
-        ),
+    def test_updated(each: str, body: Body, *, update_password: bool) -> Reply:
+        return central.test_updated(untestable(central, body) | {"id": each}, update_password)
+
+    ways = [
+        *ways_to_update(central),
+        ("/test", test),
+        ("/test/updated with credentials", partial(test_updated, update_password=True)),
+        ("/test/updated without credentials", partial(test_updated, update_password=False)),
     ]
-    return ways
+    for (where, send), each in random_rows(central, ways, missing):
+        with central.attempt():
+            reply = send(each, from_table(central, *central.random.choice(PLAIN)))
+            central.refused_by(reply, "update-missing", f"{where} of {each}", id=f'"{each}"')
+    if not central.quick:
+        check_only_stored(central, {id: sent}, "updates of unknown ids")
 
 
-@check("delete-missing", "rules", needs=("create",))
+@check("rules")
 def delete_missing(central: Central) -> None:
     with central.case():
         not_deleted(central, central.unknown_id())
     if central.quick:
         with central.case():
-            type = "clair"
-            id, _ = central.standing(type)
-            central.transport.guard.invented.add(id.upper())
-            reply = central.delete(id.upper())
+            upper = central.standing("clair")[0].upper()
+            central.transport.guard.invented.add(upper)
+            reply = central.delete(upper)
             if reply.status == 200:
-                central.claim(type)
-            central.refused_by(
-                reply, "delete-missing", "DELETE of an id in upper case", id=id.upper(), quoted=f'"{id.upper()}"'
-            )
+                central.claim("clair")
+            what = "DELETE of an id in upper case"
+            central.refused_by(reply, "delete-missing", what, id=upper, quoted=f'"{upper}"')
         return
     with central.case():
         id, sent = central.created()
@@ -720,7 +675,7 @@ def not_deleted(central: Central, missing: str) -> None:
     central.refused_by(reply, "delete-missing", f"DELETE of {missing}", id=missing, quoted=f'"{missing}"')
 
 
-@check("scanner-v4-not-deleted", "rules")
+@check("rules")
 def scanner_v4_not_deleted(central: Central) -> None:
     scanner = _scanner_v4_of_the_target(central)
     reply = central.delete(scanner["id"])
@@ -728,20 +683,10 @@ def scanner_v4_not_deleted(central: Central) -> None:
     central.same(central.get(scanner["id"]).status, 200, "reading Scanner V4 after the DELETE")
 
 
-@check(
-    "scanner-v4-stays",
-    "rules",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("scanner-v4-type-fixed",),
-    title="Scanner V4 becomes an integration of another type",
-)
+@check("rules", "Scanner V4 becomes an integration of another type", source=SERVICE, needs=("scanner-v4-type-fixed",))
 def scanner_v4_stays(central: Central) -> None:
     scanner = _scanner_v4_of_the_target(central)
-    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
-        ("PUT", central.put),
-        ("PATCH", partial(central.patch, update_password=True)),
-    ]
-    for where, update in ways:
+    for where, update in updates(central):
         body = central.integration()
         what = f"{where} of type docker over Central's own Scanner V4"
         reply = update(scanner["id"], body)
@@ -766,31 +711,28 @@ def _scanner_v4_of_the_target(central: Central) -> Body:
     return dict(found[0])
 
 
-@check("scanner-v4-type-fixed", "rules", needs=("create", "name-required"))
+@check("rules", needs=("name-required",))
 def scanner_v4_type_fixed(central: Central) -> None:
-    with central.case():
-        id, sent = central.standing("docker")
-        ways: list[Way] = [
-            ("PUT", partial(central.put, id)),
-            ("PATCH with credentials", partial(central.patch, id, update_password=True)),
-            ("PATCH without credentials", partial(central.patch, id, update_password=False)),
-            ("/test", lambda body: central.test(body | {"id": id})),
-            ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
-        ]
-        # Only the type is wrong if the body keeps its docker member.
-        bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
-        for _ in rounds(central):
-            for (where, send), body in random_rows(central, central.some(ways, 3), bodies):
-                with central.attempt():
-                    what = f"{where} that changes a docker integration to type scannerv4"
-                    central.refused_by(send(body), "scanner-v4-type-fixed", what)
-        for where, send in ways[:1] if central.quick else ways:
+    id, sent = central.standing("docker")
+    ways: list[Way] = [
+        *((where, partial(update, id)) for where, update in ways_to_update(central)),
+        ("/test", lambda body: central.test(body | {"id": id})),
+        ("/test/updated", lambda body: central.test_updated(body | {"id": id}, update_password=True)),
+    ]
+    # Only the type is wrong if the body keeps its docker member.
+    bodies = (central.integration("scannerv4"), sent | {"type": "scannerv4", "categories": ["SCANNER"]})
+    for _ in rounds(central):
+        for (where, send), body in random_rows(central, central.some(ways, 3), bodies):
             with central.attempt():
-                reply = send(central.integration("scannerv4", name=""))
-                central.refused_by(reply, "name-required", f"{where} to type scannerv4 without a name")
-        if not central.quick:
-            check_only_stored(central, {id: sent}, "refused type changes")
-            central.ok(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
+                what = f"{where} that changes a docker integration to type scannerv4"
+                central.refused_by(send(body), "scanner-v4-type-fixed", what)
+    for where, send in ways[:1] if central.quick else ways:
+        with central.attempt():
+            reply = send(central.integration("scannerv4", name=""))
+            central.refused_by(reply, "name-required", f"{where} to type scannerv4 without a name")
+    if not central.quick:
+        check_only_stored(central, {id: sent}, "refused type changes")
+        central.ok(central.put(id, sent | {"type": "nexus"}), "PUT of another type with the same member")
 
 
 _DATABASE = "SQLSTATE"
@@ -802,102 +744,71 @@ def shows_database(central: Central) -> bool:
     return "{reason}" in central.rule("database-error").message
 
 
-@check("database-error", "rules", needs=("create",))
+@check("rules")
 def database_error(central: Central) -> None:
     """Check that an update with an empty id, which has no row, fails with this release's error and stores nothing."""
     rule = central.rule("database-error")
-    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
-        ("PUT", central.put),
-        ("PATCH", partial(central.patch, update_password=True)),
-    ]
-    for where, update in central.some(ways, 1):
-        with central.case():
-            body = central.integration()
-            reply = update("", body)
-            text = constant_pieces(rule.message)
-            central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
-            if not shows_database(central):
-                central.true(_DATABASE not in reply.message, "the error shows the database's text", got=reply.message)
-            central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
+    for where, update in central.cases(central.some(updates(central), 1)):
+        body = central.integration()
+        reply = update("", body)
+        text = constant_pieces(rule.message)
+        central.refused(reply, f"{where} with an empty id", status=rule.status, code=rule.code, text=text)
+        if not shows_database(central):
+            central.true(_DATABASE not in reply.message, "the error shows the database's text", got=reply.message)
+        central.same(named(central, body["name"]), [], f"integrations stored by {where} despite the database")
 
 
-@check(
-    "name-with-nul",
-    "rules",
-    source="pkg/search/postgres",
-    needs=("create", "update"),
-    title="A write that the database refuses is visible afterwards",
-)
+@check("rules", "A write that the database refuses is visible afterwards", source="pkg/search/postgres")
 def name_with_nul(central: Central) -> None:
     """Check that a name with NUL, which PostgreSQL cannot store, is stored either completely or not at all."""
     if shows_database(central):
         raise Skip(f"Central {central.version} shows the database's own message, which is not in the contract")
-    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
-        ("PUT", central.put),
-        ("PATCH", partial(central.patch, update_password=True)),
-    ]
-    with central.case():
-        id, sent = central.spare()
-        for where, update in central.some(ways, 1):
-            new = sent | {"name": f"{central.name()}\0"}
-            reply = update(id, new)
-            if reply.status == 200:
-                sent = new
-            reads_as(central, id, sent, f"an integration after {where} of a name with NUL was answered {reply.status}")
+    id, sent = central.spare()
+    for where, update in central.some(updates(central), 1):
+        new = sent | {"name": f"{central.name()}\0"}
+        reply = update(id, new)
+        if reply.status == 200:
+            sent = new
+        reads_as(central, id, sent, f"an integration after {where} of a name with NUL was answered {reply.status}")
 
 
-@check("path-id-wins", "rules", needs=("create", "credentials-replaced"))
+@check("rules", needs=("credentials-replaced",))
 def path_id_wins(central: Central) -> None:
-    with central.case():
-        first, sent = central.spare()
-        kept = central.shared.standing.get("quay")
-        claimed = central.claim("quay")  # `check_only_stored` ignores its old name, but not that of a wrong update
-        second, other = claimed or central.created("quay")
-        ways: list[tuple[str, Callable[[Body], Reply]]] = [
-            ("PUT", partial(central.put, first)),
-            ("PATCH with credentials", partial(central.patch, first, update_password=True)),
-            ("PATCH without credentials", partial(central.patch, first, update_password=False)),
-        ]
-        for _ in rounds(central):
-            # An existing id is the worst case: a server may update the wrong integration.
-            ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
-            for (where, send), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
-                keeps = {"name": sent["name"], "docker": sent["docker"] | {"password": ""}}
-                sent = central.integration(id=id, **(keeps if "without" in where else {}))
-                central.ok(send(sent), f"{where} with the id {id!r} in the body")
-                if not central.quick:
-                    reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
-        stored = {first: sent} if claimed else {first: sent, second: other}
-        check_only_stored(central, stored, "updates with other ids in their bodies")
-        if claimed and kept:
-            central.keep_again(*kept)
+    first, sent = central.spare()
+    kept = central.shared.standing.get("quay")
+    claimed = central.claim("quay")  # `check_only_stored` ignores its old name, but not that of a wrong update
+    second, other = claimed or central.created("quay")
+    ways = ways_to_update(central)
+    for _ in rounds(central):
+        # An existing id is the worst case: a server may update the wrong integration.
+        ids = [second] if central.quick else [second, central.unknown_id(), "not-a-uuid"]
+        for (where, update), id in random_rows(central, [ways[0], *central.some(ways[1:], 1)], ids):
+            keeps = {"name": sent["name"], "docker": sent["docker"] | {"password": ""}}
+            sent = central.integration(id=id, **(keeps if "without" in where else {}))
+            central.ok(update(first, sent), f"{where} with the id {id!r} in the body")
+            if not central.quick:
+                reads_as(central, first, sent, f"{where} with the id {id!r} in the body")
+    stored = {first: sent} if claimed else {first: sent, second: other}
+    check_only_stored(central, stored, "updates with other ids in their bodies")
+    if claimed and kept:
+        central.keep_again(*kept)
 
 
-@check("update-not-rolled-back", "rules", needs=("create", "registry-type-known"))
+@check("rules", needs=("registry-type-known",))
 def update_not_rolled_back(central: Central) -> None:
-    ways: list[tuple[str, Callable[[str, Body], Reply]]] = [
-        ("PUT", central.put),
-        ("PATCH with credentials", partial(central.patch, update_password=True)),
-        ("PATCH without credentials", partial(central.patch, update_password=False)),
-    ]
-    with central.case():
-        id, sent = central.spare()
-        for where, send in central.some(ways, 1):
-            docker = sent["docker"] | ({"password": ""} if "without" in where else {})
-            bad = central.integration(docker=docker, type=f"{UNKNOWN_TYPE}-{len(where)}")
-            text = central.text("registry-type-known", type=bad["type"])
-            central.refused(send(id, bad), f"{where} to an unknown type", status=500, code=13, text=text)
-            reads_as(central, id, bad, f"an integration after a failed {where}, which is stored,")
-        if not central.quick:
-            central.ok(central.put(id, sent), "PUT that corrects it")
-            reads_as(central, id, sent, "an integration after its correction")
+    id, sent = central.spare()
+    for where, update in central.some(ways_to_update(central), 1):
+        docker = sent["docker"] | ({"password": ""} if "without" in where else {})
+        bad = central.integration(docker=docker, type=f"{UNKNOWN_TYPE}-{len(where)}")
+        text = central.text("registry-type-known", type=bad["type"])
+        central.not_built(update(id, bad), f"{where} to an unknown type", text)
+        reads_as(central, id, bad, f"an integration after a failed {where}, which is stored,")
+    if not central.quick:
+        central.ok(central.put(id, sent), "PUT that corrects it")
+        reads_as(central, id, sent, "an integration after its correction")
 
 
-@check(
-    "categories-sorted",
-    "rules",
-    needs=("create", "update-not-rolled-back", "registry-type-known", "node-scanner-type-known"),
-)
+@check("rules", needs=("update-not-rolled-back", "registry-type-known", "node-scanner-type-known"))
 def categories_sorted(central: Central) -> None:
     scanners = [["NODE_SCANNER", "SCANNER", "NODE_SCANNER"], ["NODE_SCANNER", "SCANNER", "SCANNER"]]
     orders: list[tuple[str, list[list[str]]]] = [
@@ -905,20 +816,19 @@ def categories_sorted(central: Central) -> None:
         ("quay", [["SCANNER", "REGISTRY", "SCANNER"], ["REGISTRY", "REGISTRY"], ["SCANNER", "REGISTRY", "REGISTRY"]]),
     ]
     known = [(like, lists) for like, lists in orders if all(central.has(like, {"categories": each}) for each in lists)]
-    for like, lists in central.some(known, 1):
-        with central.case():
-            id, sent = central.created(like, categories=lists[0])
-            reads_as(central, id, sent, f"categories created as {lists[0]}")
-            for categories in central.some(lists[1:], 1):
-                sent = sent | {"categories": categories}
-                update = central.random.choice(updates(central))
-                central.ok(update(id, sent), f"an update with the categories {categories}")
-                reads_as(central, id, sent, f"categories replaced by {categories}")
-            if not central.quick:
-                sent = sent | {"categories": lists[0]}
-                central.ok(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
-                reads_as(central, id, sent, f"categories patched to {lists[0]}")
-                # No type has all three, so building the clients fails, but the update is stored.
-                sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
-                central.refused(central.put(id, sent), "PUT with three categories", status=500, code=13)
-                reads_as(central, id, sent, "an integration with three categories")
+    for like, lists in central.cases(central.some(known, 1)):
+        id, sent = central.created(like, categories=lists[0])
+        reads_as(central, id, sent, f"categories created as {lists[0]}")
+        for categories in central.some(lists[1:], 1):
+            sent = sent | {"categories": categories}
+            _, update = central.random.choice(updates(central))
+            central.ok(update(id, sent), f"an update with the categories {categories}")
+            reads_as(central, id, sent, f"categories replaced by {categories}")
+        if not central.quick:
+            sent = sent | {"categories": lists[0]}
+            central.ok(central.patch(id, sent, update_password=True), f"PATCH with the categories {lists[0]}")
+            reads_as(central, id, sent, f"categories patched to {lists[0]}")
+            # No type has all three, so building the clients fails, but the update is stored.
+            sent = sent | {"categories": ["NODE_SCANNER", "SCANNER", "REGISTRY"]}
+            central.not_built(central.put(id, sent), "PUT with three categories")
+            reads_as(central, id, sent, "an integration with three categories")

@@ -6,12 +6,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from contract_tests.checks.base import with_every_field
-from contract_tests.checks.registry import check
+from contract_tests.checks.base import created_id_of, with_every_field
+from contract_tests.checks.registry import SERVICE, check
+from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
-from contract_tests.engine.exchange import read_json
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, member_of, read_answer, with_masks
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, read_answer, with_masks
 from contract_tests.oracle.model import check_same, expected, listed
 from contract_tests.oracle.variants import ENDPOINTS
 from mock_server.contract.tables import MASK, Message
@@ -26,22 +26,20 @@ SOURCE = {
 
 
 @check(
-    "create-answer",
     "schema",
-    title="The answer to a create differs from the stored integration (apart from credentials)",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("create", "categories-sorted", "zero-values-emitted"),
+    "The answer to a create differs from the stored integration (apart from credentials)",
+    source=SERVICE,
+    needs=("categories-sorted", "zero-values-emitted"),
 )
 def create_answer(central: Central) -> None:
     """Check every field of every type; a quick run checks the answers to earlier creates."""
-    for type in central.creatable_types:
-        with central.case():
-            id, sent = central.standing(type)
-            if not central.reuses_integrations:
-                central.remove(id)
-                sent = with_every_field(central, type, len(type))
-                central.create(sent)
-            _check_answer(central, sent, type)
+    for type in central.cases(central.creatable_types):
+        id, sent = central.standing(type)
+        if not central.reuses_integrations:
+            central.remove(id)
+            sent = with_every_field(central, type, len(type))
+            central.create(sent)
+        _check_answer(central, sent, type)
     with central.case():
         sent_before = central.transport.exchanges if central.quick else []
         made = [each for each in sent_before if (each.check, each.status) == ("categories-sorted", 200)]
@@ -56,10 +54,10 @@ def create_answer(central: Central) -> None:
 
 def _check_answer(central: Central, sent: Body, what: str) -> None:
     """Compare the answer to a create, the last request, with the body that was sent."""
-    answer = read_json(central.history[-1].reply)
-    id = str(answer.get("id")) if isinstance(answer, dict) else ""
-    expected = read_answer(central.contract, sent, id)
-    central.same(with_masks(central.contract, answer), expected, f"the answer to a create of type {what}")
+    creation = central.history[-1]
+    answer = with_masks(central.contract, creation.answer.json)
+    expected = read_answer(central.contract, sent, created_id_of(creation))
+    central.same(answer, expected, f"the answer to a create of type {what}")
 
 
 def _with_sub_messages(central: Central) -> list[Body]:
@@ -71,11 +69,10 @@ def _with_sub_messages(central: Central) -> list[Body]:
 
 
 @check(
-    "answer-complete",
     "schema",
-    title="A read omits a field, or shows a config member that is not set",
+    "A read omits a field, or shows a config member that is not set",
     source="pkg/grpc/server.go",
-    needs=("read-after-create", "zero-values-emitted"),
+    needs=("zero-values-emitted",),
 )
 def answer_complete(central: Central) -> None:
     bodies = _with_sub_messages(central)
@@ -121,13 +118,7 @@ def _check_complete(
             central.true(value is not None, where, expected="a value", got=value)
 
 
-@check(
-    "list-item-equals-read",
-    "schema",
-    title="The list and a read show an integration differently",
-    source="central/imageintegration/service/service_impl.go",
-    needs=("read-after-create",),
-)
+@check("schema", "The list and a read show an integration differently", source=SERVICE)
 def list_item_equals_read(central: Central) -> None:
     ids = [] if central.quick else [central.standing(type)[0] for type in central.some(central.creatable_types, 2, 2)]
     if not central.quick:
@@ -146,13 +137,7 @@ def list_item_equals_read(central: Central) -> None:
             central.same(found.get(id), read, f"the list item of {id}, compared with GET,")
 
 
-@check(
-    "read-without-gzip",
-    "schema",
-    title="A plain answer to a read differs from the gzip answer",
-    source="pkg/grpc/server.go",
-    needs=("read-after-create",),
-)
+@check("schema", "A plain answer to a read differs from the gzip answer", source="pkg/grpc/server.go")
 def read_without_gzip(central: Central) -> None:
     id, sent = central.standing("ecr")
     if sent.get("source") is None:
@@ -185,11 +170,9 @@ _ODD = {
 
 
 @check(
-    "unicode-kept",
     "rules",
-    title="Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
+    "Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
     source="protobuf-go encoding/protojson",
-    needs=("read-after-create",),
 )
 def unicode_kept(central: Central) -> None:
     stored = Stored(central, creates=True)
@@ -212,11 +195,9 @@ _LONGEST_NAME = 1000
 
 
 @check(
-    "long-values-kept",
     "rules",
-    title="A long text, or the smallest or largest int32, is changed or refused",
+    "A long text, or the smallest or largest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
-    needs=("read-after-create",),
 )
 def long_values_kept(central: Central) -> None:
     stored = Stored(central)
@@ -238,8 +219,7 @@ def long_values_kept(central: Central) -> None:
 def _long(central: Central, type: str, length: int) -> Body:
     """Return an integration in which each text has `length` characters, if Central allows that."""
     body = central.integration(type)
-    member = member_of(central.contract, body) or ""
-    fields = {field.name: field for field in central.contract.message(_schema_of(central, member)).fields}
+    member, fields = central.contract.types[type].member, config_message(central.contract, type).by_name
     config = {
         key: _stretched(key, value, length)
         for key, value in body[member].items()
@@ -255,47 +235,40 @@ def _stretched(key: str, value: str, length: int) -> str:
     return (value + filling).ljust(length, "x")
 
 
-def _schema_of(central: Central, member: str) -> str:
-    message = central.contract.integration.by_name[member].message
-    return message.name if message is not None else ""
-
-
 _LONG_CREDENTIAL = 2300
 """Length in characters of a real service account with its key."""
 
 
 @check(
-    "long-credentials-kept",
     "rules",
-    title="A credential of more than 2 kB is refused or truncated",
+    "A credential of more than 2 kB is refused or truncated",
     source="proto/storage/image_integration.proto",
-    needs=("read-after-create", "update", "stored-credentials-kept"),
+    needs=("stored-credentials-kept",),
 )
 def long_credentials_kept(central: Central) -> None:
     """Check with a service account: truncated it is invalid JSON, so an update that keeps the stored one is refused."""
-    for length in (_LONG_CREDENTIAL,) if central.quick else (_LONG_CREDENTIAL, 5000, 20_000):
-        with central.case():
-            account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
-            sent = central.integration("artifactregistry", google={"serviceAccount": account})
-            id, reply = central.stored(sent)
-            central.ok(reply, f"a service account of {len(account)} characters")
-            kept = sent | {"google": sent["google"] | {"serviceAccount": MASK}}
-            central.ok(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
+    for length in central.cases((_LONG_CREDENTIAL,) if central.quick else (_LONG_CREDENTIAL, 5000, 20_000)):
+        account = SERVICE_ACCOUNT % (central.secret() + "x" * length)
+        sent = central.integration("artifactregistry", google={"serviceAccount": account})
+        id, reply = central.stored(sent)
+        central.ok(reply, f"a service account of {len(account)} characters")
+        kept = sent | {"google": sent["google"] | {"serviceAccount": MASK}}
+        central.ok(central.patch(id, kept), f"PATCH that keeps a service account of {len(account)} characters")
     if central.quick:
         return
-    for like, name in (("docker", "password"), ("quay", "oauthToken"), ("ibm", "apiKey"), ("azure", "password")):
-        with central.case():
-            body = central.integration(like, **{like: {name: central.secret() + "x" * 5000}})
-            central.ok(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
+    for like, name in central.cases(
+        (("docker", "password"), ("quay", "oauthToken"), ("ibm", "apiKey"), ("azure", "password"))
+    ):
+        body = central.integration(like, **{like: {name: central.secret() + "x" * 5000}})
+        central.ok(central.create(body), f"a create of type {like} with a {name} of 5,000 characters")
 
 
 _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 
 
 @check(
-    "texts-kept",
     "rules",
-    title="A text field loses or changes special characters, control characters or spaces",
+    "A text field loses or changes special characters, control characters or spaces",
     source="protobuf-go encoding/protojson",
     needs=("unicode-kept",),
 )
@@ -303,34 +276,25 @@ def texts_kept(central: Central) -> None:
     """Check every text of every type except credentials, endpoints and texts from which a client is built."""
     text = " <b>&amp;'\"\t\x01 "
     # The most deeply nested texts are in a message inside the config.
-    for type in ("quay",) if central.quick else central.creatable_types:
-        with central.case():
-            body = with_every_field(central, type, 0)
-            member = member_of(central.contract, body) or ""
-            config = {
-                field.name: text
-                for field in central.contract.message(_schema_of(central, member)).fields
-                if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
-            }
-            body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
-            if type == "quay":
-                body["categories"] = ["REGISTRY"]
-                robot = {"username": text, "password": central.secret()}
-                body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
-            id, reply = central.stored(body)
-            central.ok(reply, f"type {type} with unusual texts")
-            central.same(
-                central.get(id).json, read_answer(central.contract, body, id), f"texts of type {type}, read back,"
-            )
+    for type in central.cases(("quay",) if central.quick else central.creatable_types):
+        body = with_every_field(central, type, 0)
+        member = central.contract.types[type].member
+        config = {
+            field.name: text
+            for field in config_message(central.contract, type).fields
+            if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
+        }
+        body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}
+        if type == "quay":
+            body["categories"] = ["REGISTRY"]
+            robot = {"username": text, "password": central.secret()}
+            body["quay"] = {"endpoint": "quay.example.com", "registryRobotCredentials": robot}
+        id, reply = central.stored(body)
+        central.ok(reply, f"type {type} with unusual texts")
+        reads_as(central, id, body, f"texts of type {type}, read back,")
 
 
-@check(
-    "values-kept-exactly",
-    "rules",
-    title="An endpoint, cluster id, source or flag is not stored as sent",
-    source="pkg/endpoints/validate.go",
-    needs=("read-after-create",),
-)
+@check("rules", "An endpoint, cluster id, source or flag is not stored as sent", source="pkg/endpoints/validate.go")
 def values_kept_exactly(central: Central) -> None:
     stored = Stored(central)
     for number, endpoint in enumerate(central.some(ENDPOINTS, 1)):

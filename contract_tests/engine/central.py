@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -44,7 +44,8 @@ class Central:
         self.options: Options = replace(options, profile=profile) if profile else options
         self.random = random.Random(f"{self.options.seed}:{check}")
         self._serial = shared.serials.get(check, 0)
-        self._mine: list[str] = []
+        self._mine: dict[str, None] = {}
+        """Ids of integrations that the end of the case deletes, in the order of their creation."""
         self._read_until = len(transport.exchanges)
         self._history_lock = threading.Lock()
         self.history: list[Exchange] = []
@@ -60,7 +61,7 @@ class Central:
 
     def secret(self) -> str:
         """Return a unique credential, which can be recognised in any answer."""
-        return self.shared.canary(self.check, self._next())
+        return f"canary-{self.shared.run}-{self.check}-{self._next()}-secret"
 
     def _next(self) -> int:
         """Return the check's next serial number; numbers stay unique across the passes of a run."""
@@ -80,10 +81,8 @@ class Central:
         `changes` replace its fields (None removes a field); a dict under the config member's name
         changes fields of the config.
         """
-        member, config = integrations.config_for(like, self.secret)
-        known = self.contract.types[like]
-        message = self.contract.integration.by_name[member].message
-        assert message is not None  # a config member is a message
+        known, message = self.contract.types[like], integrations.config_message(self.contract, like)
+        member, config = known.member, integrations.config_for(known.member, self.secret)
         for field in self.contract.later_fields(message):
             example = self.contract.example_of(message, field)
             config[field.name] = self.secret() if field.scrub == "always" else example
@@ -155,7 +154,7 @@ class Central:
         """POST the collection."""
         reply = self.send("POST", COLLECTION, value=value, **request)
         if reply.status < 300 and self.transport.ownership.owns(id := str(reply.object.get("id"))):
-            self._mine.append(id)
+            self._mine[id] = None
         return reply
 
     def get(self, id: str, **request: Any) -> Reply:
@@ -184,8 +183,8 @@ class Central:
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
         reply = self.send("DELETE", f"{COLLECTION}/{id}{query}", **request)
-        if reply.status == 200 and id in self._mine:
-            self._mine.remove(id)
+        if reply.status == 200:
+            self._mine.pop(id, None)
         return reply
 
     def test(self, value: Any = None, **request: Any) -> Reply:
@@ -222,7 +221,7 @@ class Central:
         reply = self.create(value, **request)
         id = str(reply.object.get("id"))
         if self.reuses_integrations and id in self._mine:
-            self._mine.remove(id)
+            del self._mine[id]
             self.shared.spare = id, self.history[-1]
         return id, reply
 
@@ -261,13 +260,11 @@ class Central:
     def remove(self, id: str) -> None:
         """Delete an integration of this check and ignore the answer."""
         self.delete(id)
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
 
     def keep(self, id: str, sent: Body) -> None:
         """Keep the integration that was just created for later checks; the run deletes it at its end."""
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
         self.shared.standing[sent["type"]] = id, sent, self.history[-1]
 
     def standing(self, type: str) -> tuple[str, Body]:
@@ -285,7 +282,7 @@ class Central:
         if kept is None:
             return None
         id, sent, _ = kept
-        self._mine.append(id)
+        self._mine[id] = None
         return id, sent
 
     def keep_again(self, id: str, sent: Body, creation: Exchange) -> None:
@@ -295,8 +292,7 @@ class Central:
 
     def gone(self, id: str) -> None:
         """Stop tracking an integration that something other than `delete` has deleted."""
-        if id in self._mine:
-            self._mine.remove(id)
+        self._mine.pop(id, None)
 
     def clean(self) -> None:
         """Delete the integrations that the check has left.
@@ -347,6 +343,10 @@ class Central:
             raise CheckFailed(f"{what} is not refused with Central's error", expected=expected, got=got)
         self.plain_error(reply)
 
+    def not_built(self, reply: Reply, what: str, text: str | Iterable[str] = ()) -> None:
+        """Check that a write that skips the test was refused because a client cannot be built."""
+        self.refused(reply, what, status=500, code=13, text=text)
+
     def plain_error(self, reply: Reply) -> None:
         """Check that an error repeats its message in `error` and has no details; error-shape checks the other keys."""
         usual = reply.object | {"error": reply.object.get("message"), "details": []}
@@ -385,11 +385,17 @@ class Central:
 
     @contextmanager
     def case(self) -> Any:
-        """Run one case: a failure shows only the requests of this case, and its integrations are deleted."""
+        """Run one case of several: a failure shows only its requests, and its integrations are deleted afterwards."""
         self.history = []
         self._attempts = []
         yield
         self.clean()
+
+    def cases(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Yield each item in a case of its own."""
+        for item in items:
+            with self.case():
+                yield item
 
     @contextmanager
     def attempt(self) -> Any:
@@ -425,10 +431,6 @@ class Shared:
         """The integration that a quick run overwrites for checks of updates: its id and its create."""
         self.oldest: tuple[str, Body, float] | None = None
         """An integration created early, to be read late in the run: the id, the body sent, and the time."""
-
-    def canary(self, check: str, serial: int) -> str:
-        """Return a credential that can be recognised in any answer."""
-        return f"canary-{self.run}-{check}-{serial}-secret"
 
 
 def created_id(reply: Reply) -> str:

@@ -62,53 +62,39 @@ SERVICE_ACCOUNT = (
 """A Google service account whose key parses, because clients parse it before they contact anyone."""
 
 
-_GOOGLE: Body = {
-    "endpoint": "us-docker.example.com",
-    "serviceAccount": SERVICE_ACCOUNT,
-    "project": "example-project",
+_CONFIGS: Mapping[str, Body] = {
+    "docker": {"endpoint": "https://Registry.example.com/", "username": "robot", "password": "%s", "insecure": True},
+    "quay": {"endpoint": "quay.example.com", "oauthToken": "%s", "insecure": True},
+    "ecr": {
+        "registryId": "123456789012",
+        "accessKeyId": "%s",
+        "secretAccessKey": "%s",
+        "region": "us-east-1",
+        "endpoint": "ecr.example.com",
+        "assumeRoleId": "role",
+        "assumeRoleExternalId": "external",
+    },
+    "google": {
+        "endpoint": "us-docker.example.com",
+        "serviceAccount": SERVICE_ACCOUNT,
+        "project": "example-project",
+    },
+    "azure": {"endpoint": "acr.example.com", "username": "robot", "password": "%s"},
+    "ibm": {"endpoint": "icr.example.com", "apiKey": "%s"},
+    "clair": {"endpoint": "https://clair.example.com:6060", "insecure": True},
+    "clairV4": {"endpoint": "https://clair4.example.com", "insecure": True},
+    "clairify": {
+        "endpoint": "https://scanner.example.com:8080",
+        "grpcEndpoint": "scanner.example.com:8443",
+        "numConcurrentScans": 7,
+    },
+    "scannerV4": {
+        "numConcurrentScans": 5,
+        "indexerEndpoint": "indexer.example.com:8443",
+        "matcherEndpoint": "matcher.example.com:8443",
+    },
 }
-_CONFIGS: Mapping[str, tuple[str, Body]] = {
-    "docker": (
-        "docker",
-        {"endpoint": "https://Registry.example.com/", "username": "robot", "password": "%s", "insecure": True},
-    ),
-    "quay": ("quay", {"endpoint": "quay.example.com", "oauthToken": "%s", "insecure": True}),
-    "ecr": (
-        "ecr",
-        {
-            "registryId": "123456789012",
-            "accessKeyId": "%s",
-            "secretAccessKey": "%s",
-            "region": "us-east-1",
-            "endpoint": "ecr.example.com",
-            "assumeRoleId": "role",
-            "assumeRoleExternalId": "external",
-        },
-    ),
-    "google": ("google", _GOOGLE),
-    "artifactregistry": ("google", _GOOGLE),
-    "azure": ("azure", {"endpoint": "acr.example.com", "username": "robot", "password": "%s"}),
-    "ibm": ("ibm", {"endpoint": "icr.example.com", "apiKey": "%s"}),
-    "clair": ("clair", {"endpoint": "https://clair.example.com:6060", "insecure": True}),
-    "clairV4": ("clairV4", {"endpoint": "https://clair4.example.com", "insecure": True}),
-    "clairify": (
-        "clairify",
-        {
-            "endpoint": "https://scanner.example.com:8080",
-            "grpcEndpoint": "scanner.example.com:8443",
-            "numConcurrentScans": 7,
-        },
-    ),
-    "scannerv4": (
-        "scannerV4",
-        {
-            "numConcurrentScans": 5,
-            "indexerEndpoint": "indexer.example.com:8443",
-            "matcherEndpoint": "matcher.example.com:8443",
-        },
-    ),
-}
-"""The config member and a config of each type, with `%s` in place of credentials; other types are like docker."""
+"""A config of each member, with `%s` in place of credentials."""
 
 
 def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
@@ -117,14 +103,18 @@ def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
     return next((name for name in members if integration.get(name) is not None), None)
 
 
-def config_for(type: str, secret: Callable[[], str]) -> tuple[str, Body]:
-    """Return the config member of a type and a valid config with every field set.
+def config_message(contract: Contract, type: str) -> Message:
+    """Return the message of a type's config member."""
+    message = contract.integration.by_name[contract.types[type].member].message
+    assert message is not None  # a config member is a message
+    return message
 
-    `secret` returns a new credential at each call.
-    """
-    member, config = _CONFIGS.get(type, _CONFIGS["docker"])
-    return member, {
-        name: value % secret() if isinstance(value, str) and "%s" in value else value for name, value in config.items()
+
+def config_for(member: str, secret: Callable[[], str]) -> Body:
+    """Return a valid config of a member with every field set; `secret` returns a new credential at each call."""
+    return {
+        name: value % secret() if isinstance(value, str) and "%s" in value else value
+        for name, value in _CONFIGS[member].items()
     }
 
 
@@ -154,6 +144,17 @@ def masked(message: Message, answer: Mapping[str, Any], mask: str = MASK) -> Bod
     return copy
 
 
+def without_credentials(message: Message, value: Mapping[str, Any]) -> Body:
+    """Return a message without its credentials, including those of nested messages."""
+    copy: Body = {}
+    for name, inner in value.items():
+        field = message.by_name.get(name)
+        if field is None or field.scrub != "always":
+            nested = field is not None and field.message is not None and isinstance(inner, dict)
+            copy[name] = without_credentials(field.message, inner) if nested and field and field.message else inner
+    return copy
+
+
 def with_masks(contract: Contract, value: Any) -> Any:
     """Return a JSON value with masked credentials in every integration, for checks that are not about masking."""
     if isinstance(value, list):
@@ -171,6 +172,11 @@ def read_answer(contract: Contract, sent: Mapping[str, Any], id: str) -> Body:
     numbers = contract.categories
     answer["categories"] = sorted(answer["categories"], key=lambda name: numbers.get(name, name))
     return answer | {"id": id}
+
+
+def without(name: str, body: Body) -> Body:
+    """Return a copy of a body that lacks a field."""
+    return {each: value for each, value in body.items() if each != name}
 
 
 def value_at(body: Body, place: tuple[str, ...]) -> Any:

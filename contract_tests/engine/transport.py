@@ -82,11 +82,6 @@ class Transport:
         """Number of requests sent."""
         return self.pace.count
 
-    @property
-    def may_write(self) -> bool:
-        """True if the run may write to this target."""
-        return self.options.may_write
-
     # -- sending ----------------------------------------------------------------------------------
 
     def has_credential(self, text: str) -> bool:

@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 
 from contract_tests.cli.main import main
 from contract_tests.engine.options import Options
-from contract_tests.engine.transport import Transport
 from contract_tests.meta_tests.mutant_runs import report_on
 from contract_tests.meta_tests.test_cli import answering
 from contract_tests.meta_tests.test_compare import behind
@@ -113,7 +112,7 @@ def test_required_share_of_rules_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.served
 def test_run_without_writes_is_incomplete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Transport, "may_write", False)  # as of a host that is not loopback
+    monkeypatch.setattr(Options, "may_write", False)  # as of a host that is not loopback
     with serving() as mock:
         done = Checked(tmp_path, mock.url, "--quick")
     assert done.status == 3, done.output

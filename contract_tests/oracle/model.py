@@ -43,10 +43,8 @@ class Model:
         """Return the expected answer to a GET of one integration."""
         return masked(self.contract.integration, self.stored[id])
 
-    def listed(self, name: str = "", cluster: str = "") -> dict[str, Body]:
+    def listed(self, name: str = "") -> dict[str, Body]:
         """Return the integrations that the list must contain, by id."""
-        if cluster:
-            return {}
         return {id: self.read(id) for id, each in self.stored.items() if name in ("", each["name"])}
 
     # -- creating and deleting --------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import Reply
@@ -23,9 +24,19 @@ def filtered(central: Central, query: str) -> list[str]:
     return [str(item.get("id")) for item in items or ()]
 
 
+def updates(central: Central) -> list[tuple[str, Callable[[str, Body], Reply]]]:
+    """Return the requests that replace an integration with its credentials, by their names."""
+    return [("PUT", central.put), ("PATCH", partial(central.patch, update_password=True))]
+
+
+def tests(central: Central) -> list[tuple[str, Callable[[Body], Reply]]]:
+    """Return the requests that test an integration with its credentials, by their names."""
+    return [("/test", central.test), ("/test/updated", partial(central.test_updated, update_password=True))]
+
+
 def updated(central: Central, way: str, id: str, body: Body) -> None:
     """Update an integration by PUT or PATCH (`way`), including its credentials."""
-    reply = central.put(id, body) if way == "PUT" else central.patch(id, body, update_password=True)
+    reply = dict(updates(central))[way](id, body)
     central.ok(reply, f"{way} of type {body['type']}")
     central.same(reply.json, {}, f"the answer to {way}")
 

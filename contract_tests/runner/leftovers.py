@@ -152,7 +152,7 @@ def clean_leftovers(options: Options) -> Cleaned:
             transport = Transport(options, run, ledger)
             transport.ownership.has_baseline = True  # the ledger has it, or the run created nothing
             transport.pace.close()
-            if not transport.may_write:
+            if not options.may_write:
                 left = [f"integrations of run {run}; delete them with --allow-writes"]
             elif listed(transport) is None:
                 left = [f"integrations of run {run}; the target does not return its list"]

@@ -343,7 +343,7 @@ class Run:
             return _skipped(check, WAITING, f"needs {failed[0]}, which failed")
         if self.locked_out:
             return _skipped(check, BLOCKED, self.locked_out)
-        if check.writes and not self.transport.may_write:
+        if check.writes and not self.options.may_write:
             return _skipped(check, BLOCKED, _WOULD_WRITE)
         if check.writes and self.cannot_write:
             return _skipped(check, BLOCKED, self.cannot_write)
@@ -414,7 +414,7 @@ class Run:
                 raise
             result.skipped(BLOCKED, f"{error}; raise --max-live")
         except OwnershipError as error:
-            if self.transport.may_write:
+            if self.options.may_write:
                 result.outcome, result.reason = ERROR, str(error)
             else:
                 result.skipped(BLOCKED, _WOULD_WRITE)
