@@ -28,7 +28,7 @@ STATUS_OF_CODE: Mapping[int, int] = {
 """HTTP status for each gRPC code, as grpc-gateway maps them."""
 
 
-@check("base", "The list is not answered 200 with an array `integrations`", id="list", writes=False)
+@check("list", "base", "The list is not answered 200 with an array `integrations`", writes=False)
 def list_answers(central: Central) -> None:
     reply = central.list()
     central.ok(reply, "GET of the list")
@@ -39,7 +39,12 @@ def list_answers(central: Central) -> None:
     central.true(not twice, "the list contains an integration twice", expected=[], got=twice)
 
 
-@check("base", "An error does not have Central's four keys, or its code does not match its status", writes=False)
+@check(
+    "error-shape",
+    "base",
+    "An error does not have Central's four keys, or its code does not match its status",
+    writes=False,
+)
 def error_shape(central: Central) -> None:
     for what, reply in (
         ("a GET of an unknown id", central.get(central.unknown_id())),
@@ -70,7 +75,13 @@ def _check_error(central: Central, reply: Reply, what: str) -> None:
         )
 
 
-@check("base", "GET of an unknown id is not answered 404 with Central's text", needs=("error-shape",), writes=False)
+@check(
+    "get-missing",
+    "base",
+    "GET of an unknown id is not answered 404 with Central's text",
+    needs=("error-shape",),
+    writes=False,
+)
 def get_missing(central: Central) -> None:
     for id in central.cases(central.some((central.unknown_id(), "not-a-uuid"), 1)):
         central.refused_by(central.get(id), "get-missing", f"GET of {id}", id=id)
@@ -79,7 +90,7 @@ def get_missing(central: Central) -> None:
 # -- creating -------------------------------------------------------------------------------------
 
 
-@check("base", "A create of a valid integration is not answered 200 with an id")
+@check("create", "base", "A create of a valid integration is not answered 200 with an id")
 def create(central: Central) -> None:
     for number, type in central.cases(enumerate(central.creatable_types)):
         body = with_every_field(central, type, number)
@@ -131,6 +142,7 @@ def with_every_field(central: Central, type: str, number: int) -> Body:
 
 
 @check(
+    OWN_ID,
     "base",
     "A create returns the id of an existing integration, or one that it returned before",
     source="central/imageintegration/datastore/datastore_impl.go",
@@ -177,7 +189,7 @@ def created_id_of(creation: Exchange) -> str:
     return str(answer.get("id")) if isinstance(answer, dict) else ""
 
 
-@check("base", "A create does not store what was sent", needs=("create", "list", OWN_ID))
+@check("read-after-create", "base", "A create does not store what was sent", needs=("create", "list", OWN_ID))
 def read_after_create(central: Central) -> None:
     """Check all new integrations in one list; a read by id shows whether the create or the list is at fault."""
     sent: dict[str, Body] = {}
@@ -232,6 +244,7 @@ def _sent_part(value: Any, sent: Any) -> Any:
 
 
 @check(
+    "delete-answer",
     "base",
     "DELETE does not delete, deletes more than one, or is not answered {}",
     source=SERVICE,
@@ -255,6 +268,7 @@ def delete_answer(central: Central) -> None:
 
 
 @check(
+    "list-by-name",
     "base",
     "The list by name does not return exactly the integration with that name",
     needs=("create", "read-after-create"),
@@ -288,6 +302,7 @@ def list_by_name(central: Central) -> None:
 
 
 @check(
+    "update",
     "base",
     "PUT or PATCH does not store what was sent, or changes another integration",
     source=SERVICE,
@@ -391,6 +406,7 @@ def _full_and_minimal(central: Central, like: str) -> tuple[Body, Body]:
 
 
 @check(
+    "update-replaces",
     "base",
     "PUT or PATCH keeps parts of the integration that it replaces",
     needs=("create", "read-after-create", "update"),
@@ -439,7 +455,7 @@ def _field(value: Any, name: str) -> Any:
 # -- testing --------------------------------------------------------------------------------------
 
 
-@check("base", "A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing")
+@check("test", "base", "A test passes for an invalid integration, or fails for Scanner V4, which contacts nothing")
 def test(central: Central) -> None:
     for where, send in central.cases(tests(central)):
         reply = send({"skipTestIntegration": True})

@@ -92,6 +92,7 @@ def creates(central: Central, bodies: Sequence[Body]) -> list[Send]:
 
 
 @check(
+    "same-name-at-once",
     "concurrency",
     "None, or more than one, of several concurrent creates with the same name succeeds",
     needs=("name-unique", "creates-at-once"),
@@ -138,7 +139,9 @@ _UNIQUE = "duplicate key value violates unique constraint"
 _DATABASE_ERROR_SHOWN = "The loser of a race for a name gets the database's error text, as on deployed Central."
 
 
-@check("concurrency", "One of several concurrent creates is lost, or two get the same id", alone=True)
+@check(
+    "creates-at-once", "concurrency", "One of several concurrent creates is lost, or two get the same id", alone=True
+)
 def creates_at_once(central: Central) -> None:
     types = central.creatable_types
     with Clients(central) as clients:
@@ -158,7 +161,13 @@ def creates_at_once(central: Central) -> None:
             check_listed(central, made, "the list after concurrent creates")
 
 
-@check("concurrency", "Concurrent updates are mixed, lost or refused", needs=("update-read-back",), alone=True)
+@check(
+    "updates-at-once",
+    "concurrency",
+    "Concurrent updates are mixed, lost or refused",
+    needs=("update-read-back",),
+    alone=True,
+)
 def updates_at_once(central: Central) -> None:
     """Send three updates of one integration, one of another, and reads; a quick run omits the latter two."""
     with Clients(central) as clients:
@@ -203,7 +212,12 @@ def _check_is_one_of(central: Central, reply: Reply, states: Sequence[Body], wha
     central.true(got in states, f"{what} shows none of the valid states", expected=list(states), got=got)
 
 
-@check("concurrency", "No concurrent delete succeeds, one fails, or a read shows a partial integration", alone=True)
+@check(
+    "deletes-at-once",
+    "concurrency",
+    "No concurrent delete succeeds, one fails, or a read shows a partial integration",
+    alone=True,
+)
 def deletes_at_once(central: Central) -> None:
     """Check that each delete answers 200 or 404, and at least one 200: Central looks up and deletes without a lock."""
     pause = 0.0
@@ -229,6 +243,7 @@ def deletes_at_once(central: Central) -> None:
 
 
 @check(
+    "lists-during-writes",
     "concurrency",
     "A list during writes is incomplete, or lacks an integration that is not being changed",
     needs=("list-holds-what-was-created",),
@@ -280,7 +295,7 @@ def _own_items(central: Central, reply: Reply) -> dict[str, Body]:
     return by_id
 
 
-@check("concurrency", "One of several concurrent reads gets the answer to another", alone=True)
+@check("reads-at-once", "concurrency", "One of several concurrent reads gets the answer to another", alone=True)
 def reads_at_once(central: Central) -> None:
     with Clients(central) as clients:
         kept = list(central.shared.standing)[:1]

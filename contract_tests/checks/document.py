@@ -10,6 +10,7 @@ from contract_tests.engine.failures import CheckFailed, HarnessError, NotApplica
 
 
 @check(
+    "published-document",
     "schema",
     "The document that the target publishes contradicts the contract",
     source="image/rhel/static-data/docs/api",

@@ -20,6 +20,7 @@ from contract_tests.oracle.model import constant_pieces
 
 
 @check(
+    "lifecycle-machine",
     "generated",
     "After a sequence of requests, the stored integrations differ from the model",
     needs=(
@@ -46,6 +47,7 @@ def lifecycle_machine(central: Central) -> None:
 
 
 @check(
+    "generated-valid",
     "generated",
     "A generated valid integration is refused, or not read back as it was sent",
     needs=("unicode-kept", "long-values-kept", "timestamp-normalised", "values-kept-exactly"),
@@ -69,7 +71,12 @@ def generated_valid(central: Central) -> None:
     _each(central, drawn, accepted_and_read, examples=30)
 
 
-@check("generated", "A generated integration that breaks one rule is not refused by it", profiles=LONGER)
+@check(
+    "generated-refused",
+    "generated",
+    "A generated integration that breaks one rule is not refused by it",
+    profiles=LONGER,
+)
 def generated_refused(central: Central) -> None:
     from hypothesis import strategies as st
 
@@ -101,6 +108,7 @@ def generated_refused(central: Central) -> None:
 
 
 @check(
+    "generated-invalid",
     "generated",
     "A body that breaks the schema makes the server fail, or is stored twice",
     needs=("name-required", "category-required"),

@@ -49,7 +49,7 @@ def rounds(central: Central, default: int) -> int:
     return default * 5 if central.options.profile == "deep" else default
 
 
-@check("lifecycle", "A create or a delete sometimes has no effect", profiles=LONGER)
+@check("creates-repeat", "lifecycle", "A create or a delete sometimes has no effect", profiles=LONGER)
 def creates_repeat(central: Central) -> None:
     """Create and delete repeatedly; in a quick run `many-kept` covers this."""
 
@@ -72,7 +72,7 @@ def creates_repeat(central: Central) -> None:
     repeated(central, "create, read, delete", rounds(central, 40), once)
 
 
-@check("lifecycle", "An update sometimes has no effect", profiles=LONGER)
+@check("updates-repeat", "lifecycle", "An update sometimes has no effect", profiles=LONGER)
 def updates_repeat(central: Central) -> None:
     """Update by PUT, by PATCH, and by PATCH without credentials."""
     id, sent = central.created()
@@ -92,7 +92,7 @@ def updates_repeat(central: Central) -> None:
     repeated(central, "update, read", rounds(central, 42), once)
 
 
-@check("lifecycle", "A read sometimes fails", writes=False, profiles=LONGER)
+@check("reads-steady", "lifecycle", "A read sometimes fails", writes=False, profiles=LONGER)
 def reads_steady(central: Central) -> None:
     """Read the list and an existing integration."""
     there = central.list().integrations or ()

@@ -53,7 +53,7 @@ _LONGEST = 30.0
 ASKS_AWS = "Creates and updates of type ecr take {seconds:.1f} s: Central waits for AWS if it cannot reach it."
 
 
-@check("latency", "A long text makes an answer slow", alone=True)
+@check("slow-input", "latency", "A long text makes an answer slow", alone=True)
 def slow_input(central: Central) -> None:
     def seconds(length: int) -> float:
         with central.case():
@@ -74,7 +74,7 @@ def slow_input(central: Central) -> None:
         )
 
 
-@check("latency", "An operation or a type is slow, always or sometimes", alone=True)
+@check("response-time", "latency", "An operation or a type is slow, always or sometimes", alone=True)
 def response_time(central: Central) -> None:
     if len(_measured(central)) < 4 * _NEIGHBOURS:
         _send_mixed_requests(central, 40, 0)
@@ -368,7 +368,7 @@ def _send_mixed_requests(central: Central, requests: int, mark: int) -> None:
 # -- cost -----------------------------------------------------------------------------------------
 
 
-@check("latency", "A request gets slower as the number of integrations grows", alone=True)
+@check("cost-growth", "latency", "A request gets slower as the number of integrations grows", alone=True)
 def cost_growth(central: Central) -> None:
     """Compare the times with few and with many integrations; a quick run repeats only requests that became slower."""
     more = min({"quick": 20, "default": 60, "deep": 150}[central.options.profile], central.options.max_live - 10)

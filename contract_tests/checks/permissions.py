@@ -124,7 +124,7 @@ def check_nothing_changed(central: Central, caller: Caller, rule: str) -> None:
 # -- callers without credentials, or without a permission ---------------------------------------------
 
 
-@check("permissions")
+@check("credentials-missing", "permissions")
 def credentials_missing(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     check_nothing_changed(central, NOBODY, "credentials-missing")
@@ -137,7 +137,7 @@ def credentials_missing(central: Central) -> None:
         central.same(reply.message, central.text("credentials-missing"), "the whole message for an unknown caller")
 
 
-@check("permissions", needs=("credentials-missing",), writes=False)
+@check("read-permission", "permissions", needs=("credentials-missing",), writes=False)
 def read_permission(central: Central) -> None:
     required_credentials(central)
     calls: Sequence[tuple[str, Call]] = reads(central)
@@ -155,7 +155,12 @@ def read_permission(central: Central) -> None:
             check_reads_refused(central, calls, {"role": "no-access"}, none, READING)
 
 
-@check("permissions", "A caller without credentials learns what exists, or what is wrong with a request", needs=ASKED)
+@check(
+    "identity-before-lookup",
+    "permissions",
+    "A caller without credentials learns what exists, or what is wrong with a request",
+    needs=ASKED,
+)
 def identity_before_lookup(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -187,7 +192,7 @@ def has_no_role(central: Central) -> bool:
     return central.text("role-missing") in central.test(central.integration("scannerv4"), role="no-access").message
 
 
-@check("permissions", needs=ORDERED)
+@check("write-permission", "permissions", needs=ORDERED)
 def write_permission(central: Central) -> None:
     required_credentials(central)
     given = central.options.credentials
@@ -203,7 +208,7 @@ def write_permission(central: Central) -> None:
             check_some_writes_refused(central, {"role": "read-only"}, "write-permission", 6)
 
 
-@check("permissions", needs=(*ORDERED, "token-invalid"))
+@check("role-missing", "permissions", needs=(*ORDERED, "token-invalid"))
 def role_missing(central: Central) -> None:
     required_credentials(central)
     if central.options.credentials.no_role is not None:
@@ -221,7 +226,9 @@ def role_missing(central: Central) -> None:
 # -- unknown callers -----------------------------------------------------------------------------------
 
 
-@check("permissions", "An error shows the token or the password that it refuses", needs=ASKED, writes=False)
+@check(
+    "token-silent", "permissions", "An error shows the token or the password that it refuses", needs=ASKED, writes=False
+)
 def token_silent(central: Central) -> None:
     required_credentials(central)
     number = central.random.randrange(10**9, 10**10)
@@ -233,7 +240,7 @@ def token_silent(central: Central) -> None:
                 raise CheckFailed("the error shows the credential", expected="no part of it", got=found[:300])
 
 
-@check("permissions", needs=SILENT)
+@check("token-invalid", "permissions", needs=SILENT)
 def token_invalid(central: Central) -> None:
     secret = required_credentials(central).partition(" ")[2]
     wrong = header("Bearer not-a-token")
@@ -246,7 +253,7 @@ def token_invalid(central: Central) -> None:
         check_some_writes_refused(central, header(f"Bearer {token}"), "token-invalid", 1, 2)
 
 
-@check("permissions", needs=SILENT)
+@check("basic-invalid", "permissions", needs=SILENT)
 def basic_invalid(central: Central) -> None:
     user = _user(required_credentials(central))
     more = central.some([("nobody", "wrong"), (user, user), ("", "")], 0)
@@ -265,7 +272,7 @@ def _user(authorization: str) -> str:
     return base64.b64decode(coded).decode("utf-8", "replace").partition(":")[0]
 
 
-@check("permissions", needs=(*SILENT, "basic-invalid"))
+@check("basic-malformed", "permissions", needs=(*SILENT, "basic-invalid"))
 def basic_malformed(central: Central) -> None:
     required_credentials(central)
     malformed = ["Basic !!!", basic("no-colon"), "Basic YWRtaW4", "Basic admin:password"]
@@ -278,7 +285,7 @@ def basic_malformed(central: Central) -> None:
 # -- the request and the answer -----------------------------------------------------------------------
 
 
-@check("permissions", "Credentials are checked before the route and the body", needs=ASKED)
+@check("decoded-before-identity", "permissions", "Credentials are checked before the route and the body", needs=ASKED)
 def decoded_before_identity(central: Central) -> None:
     required_credentials(central)
     id = central.unknown_id()
@@ -293,6 +300,7 @@ def decoded_before_identity(central: Central) -> None:
 
 
 @check(
+    "www-authenticate",
     "permissions",
     "WWW-Authenticate of a 401 differs from the message",
     source="pkg/grpc/server_error_handler.go",
@@ -308,6 +316,7 @@ def www_authenticate(central: Central) -> None:
 
 
 @check(
+    "scheme-case",
     "permissions",
     "The scheme `bearer` in lower case is refused, or `basic` is accepted",
     source="pkg/grpc/authn/util.go",

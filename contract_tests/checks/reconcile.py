@@ -189,7 +189,7 @@ def each_kept(central: Central, variants: Sequence[Variant]) -> Iterator[tuple[S
 # -- before the comparison ----------------------------------------------------------------------------
 
 
-@check("rules", needs=("test-stores-nothing",))
+@check("reconcile-needs-id", "rules", needs=("test-stores-nothing",))
 def reconcile_needs_id(central: Central) -> None:
     # Control: the same test passes if it needs no stored credentials.
     body = central.integration("scannerv4")
@@ -203,7 +203,7 @@ def reconcile_needs_id(central: Central) -> None:
             central.refused_by(reply, "reconcile-needs-id", what)
 
 
-@check("rules", needs=_KEEPING)
+@check("reconcile-needs-config", "rules", needs=_KEEPING)
 def reconcile_needs_config(central: Central) -> None:
     for stored, sent in each_kept(central, central.some((*PLAIN, *UNTAGGED), 1, 1)):
         member = str(member_of(central.contract, sent))
@@ -216,7 +216,7 @@ def reconcile_needs_config(central: Central) -> None:
 # -- comparison field by field --------------------------------------------------------------------------
 
 
-@check("rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
+@check("reconcile-same-member", "rules", needs=(*_KEEPING, "reconcile-dependent-unchanged"))
 def reconcile_same_member(central: Central) -> None:
     members = {like: str(member_of(central.contract, central.integration(like))) for like, _ in (*PLAIN, *UNTAGGED)}
     go_names = {field.name: field.go_name for field in central.contract.integration.members}
@@ -236,7 +236,7 @@ def reconcile_same_member(central: Central) -> None:
                 stored.refuses(body, what, "reconcile-same-member", **names)
 
 
-@check("rules", needs=(*_KEEPING, "credentials-replaced"))
+@check("reconcile-dependent-unchanged", "rules", needs=(*_KEEPING, "credentials-replaced"))
 def reconcile_dependent_unchanged(central: Central) -> None:
     turns = dict.fromkeys((True, False), central.random.randrange(len(PLAIN)))
     for stored, sent in each_kept(central, PLAIN):
@@ -276,7 +276,7 @@ def reconcile_dependent_unchanged(central: Central) -> None:
         stored.check_unchanged()
 
 
-@check("rules", needs=("update-password-default",))
+@check("reconcile-credential-masked", "rules", needs=("update-password-default",))
 def reconcile_credential_masked(central: Central) -> None:
     turn = 0
     for stored, sent in each_kept(central, VARIANTS):
@@ -293,7 +293,7 @@ def reconcile_credential_masked(central: Central) -> None:
                 stored.refuses(body, f"with {what} in {spot}", "reconcile-credential-masked", field=spot.path)
 
 
-@check("rules", needs=(*_KEEPING, "null-is-absent"))
+@check("reconcile-message-kept", "rules", needs=(*_KEEPING, "null-is-absent"))
 def reconcile_message_kept(central: Central) -> None:
     paths = {"source": "ImageIntegration.Source"}
     for stored, sent, places in _with_messages(central):
@@ -312,7 +312,7 @@ def _with_messages(central: Central) -> Iterator[tuple[Stored, Body, tuple[str, 
         yield stored, sent, places if "quay" in sent else ("ecr.authorizationData", "ecr.authorizationData.expiresAt")
 
 
-@check("rules", needs=_KEEPING)
+@check("reconcile-message-not-added", "rules", needs=_KEEPING)
 def reconcile_message_not_added(central: Central) -> None:
     half: Variant = ("ecr", {"ecr": {"authorizationData": {"username": "AWS"}}})
     for stored, sent in each_stored(
@@ -335,6 +335,7 @@ def reconcile_message_not_added(central: Central) -> None:
 
 
 @check(
+    "reconcile-free-fields",
     "rules",
     "A field that no credential depends on cannot be changed without credentials",
     source="pkg/secrets/reconcile.go",
@@ -376,6 +377,7 @@ def _with_free_fields_changed(central: Central, sent: Body, body: Body) -> Body:
 
 
 @check(
+    "reconcile-on-test",
     "rules",
     "/test/updated does not apply a rule about stored credentials",
     source=SERVICE,
@@ -437,7 +439,7 @@ def _check_test_uses_stored_password(central: Central) -> None:
         central.true(missing not in reply.message, what, expected=f"not {missing!r}", got=reply.message)
 
 
-@check("rules", "A missing updatePassword does not count as false", source=SERVICE)
+@check("update-password-default", "rules", "A missing updatePassword does not count as false", source=SERVICE)
 def update_password_default(central: Central) -> None:
     id, sent = central.spare("ibm")
     text = central.text(
@@ -503,6 +505,7 @@ REQUIRING = tuple(dict.fromkeys(rule for rule, _ in EMPTY))
 
 
 @check(
+    "stored-credentials-kept",
     "rules",
     needs=(
         "update-not-rolled-back",
@@ -573,6 +576,7 @@ def _check_empty_credential_stays_empty(central: Central) -> None:
 
 
 @check(
+    "credentials-replaced",
     "rules",
     "PUT, or PATCH with updatePassword true, keeps part of the stored credentials",
     source=SERVICE,
@@ -611,6 +615,7 @@ def credentials_replaced(central: Central) -> None:
 
 
 @check(
+    "mask-taken-literally",
     "rules",
     needs=("update-not-rolled-back", "google-service-account-json", "test-ignores-skip", "stored-credentials-kept"),
 )
@@ -642,6 +647,7 @@ def mask_taken_literally(central: Central) -> None:
 
 
 @check(
+    "config-member-kept",
     "rules",
     "The credential of one config member reaches another one, or another host",
     source="pkg/secrets/reconcile.go",

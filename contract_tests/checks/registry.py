@@ -66,17 +66,17 @@ _CHECKS: dict[str, Check] = {}
 
 
 def check(
+    id: str,
     group: str,
     title: str = "",
     *,
-    id: str = "",
     source: str = "",
     needs: tuple[str, ...] = (),
     writes: bool = True,
     alone: bool = False,
     profiles: tuple[str, ...] = PROFILES,
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
-    """Register a function as a check; its id is the function's name in kebab-case, unless `id` says otherwise.
+    """Register a function as a check.
 
     The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
     does.
@@ -88,14 +88,12 @@ def check(
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:
-        name = id or function.__name__.replace("_", "-")
-        rule = contracts.load().history.get(name)
+        rule = contracts.load().history.get(id)
         what = title or (rule.broken if rule else "")
-        if name in _CHECKS or not what or group not in GROUPS:
-            raise ValueError(f"check {name!r} is registered twice, has no title or no known group")
-        _CHECKS[name] = Check(
-            name, what, group, source or (rule.source if rule else ""), function, needs, writes, alone, profiles
-        )
+        if id in _CHECKS or not what or group not in GROUPS:
+            raise ValueError(f"check {id!r} is registered twice, has no title or no known group")
+        origin = source or (rule.source if rule else "")
+        _CHECKS[id] = Check(id, what, group, origin, function, needs, writes, alone, profiles)
         return function
 
     return register

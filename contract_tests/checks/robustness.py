@@ -101,6 +101,7 @@ def check_alive(central: Central) -> None:
 
 
 @check(
+    "garbage-refused",
     "robustness",
     "A malformed body is not refused with a client error",
     needs=("body-syntax", "unexpected-token", "field-value"),
@@ -124,6 +125,7 @@ def garbage_refused(central: Central) -> None:
 
 
 @check(
+    "odd-paths",
     "robustness",
     "An unusual path is not refused with an error in Central's format",
     needs=("unknown-route",),
@@ -138,7 +140,11 @@ def odd_paths(central: Central) -> None:
     check_alive(central)
 
 
-@check("robustness", "PUT, PATCH or DELETE of an unusual id is not answered 404 with an error in Central's format")
+@check(
+    "odd-ids-written",
+    "robustness",
+    "PUT, PATCH or DELETE of an unusual id is not answered 404 with an error in Central's format",
+)
 def odd_ids_written(central: Central) -> None:
     for ending in central.some(('"', "'; --", "\u65e5", " ", "%", "\\", "<", "x" * 1000), 1):
         id = central.unknown_id() + ending
@@ -152,7 +158,7 @@ def odd_ids_written(central: Central) -> None:
     check_alive(central)
 
 
-@check("robustness", "An unusual but valid query is refused", writes=False)
+@check("odd-queries", "robustness", "An unusual but valid query is refused", writes=False)
 def odd_queries(central: Central) -> None:
     for query in central.cases(central.some(QUERIES, 2)):
         reply = central.list(query)
@@ -160,7 +166,7 @@ def odd_queries(central: Central) -> None:
         central.true(reply.integrations is not None, f"the answer to {query[:40]} is not a list", got=brief(reply))
 
 
-@check("robustness", "An unusual header changes an answer", needs=("list-by-name",), writes=False)
+@check("odd-headers", "robustness", "An unusual header changes an answer", needs=("list-by-name",), writes=False)
 def odd_headers(central: Central) -> None:
     rest = [dict(ChainMap(*HEADERS[2:]))] if central.quick else HEADERS[2:]  # a quick run sends them all at once
     for headers in central.cases([*HEADERS[:2], *rest]):
@@ -178,7 +184,7 @@ def odd_headers(central: Central) -> None:
             central.ok(reply, f"{method} with If-Match, which Central ignores,")
 
 
-@check("robustness", "Many unknown fields, many categories or a long text make the server fail")
+@check("much-of-everything", "robustness", "Many unknown fields, many categories or a long text make the server fail")
 def much_of_everything(central: Central) -> None:
     forms: list[tuple[str, Body]] = [
         ("a hundred unknown fields", {f"unknown{n}": {"n": [n]} for n in range(100)}),
@@ -200,7 +206,9 @@ def much_of_everything(central: Central) -> None:
     check_alive(central)
 
 
-@check("robustness", "An integration in which every text is empty makes the server fail", profiles=LONGER)
+@check(
+    "empty-texts", "robustness", "An integration in which every text is empty makes the server fail", profiles=LONGER
+)
 def empty_texts(central: Central) -> None:
     with central.case():
         empty = {field.name: "" for field in central.contract.integration.fields if field.kind == "string"}
@@ -213,7 +221,7 @@ def empty_texts(central: Central) -> None:
     check_alive(central)
 
 
-@check("robustness", "A NUL in a text makes the server fail, or is lost")
+@check("control-characters", "robustness", "A NUL in a text makes the server fail, or is lost")
 def control_characters(central: Central) -> None:
     fields = ["clusterId", "type", "username", "name"]
     for field in central.cases(central.some(fields, 1)):

@@ -36,7 +36,7 @@ def _empty_list_path(central: Central) -> str:
 # -- paths and methods --------------------------------------------------------------------------------
 
 
-@check("rules", writes=False)
+@check("unknown-route", "rules", writes=False)
 def unknown_route(central: Central) -> None:
     slash = f"{COLLECTION}/{central.unknown_id()}/"
     others = [central.random.choice(_NO_ROUTE), slash] if central.quick else (*_NO_ROUTE, slash)
@@ -49,6 +49,7 @@ def unknown_route(central: Central) -> None:
 
 
 @check(
+    "test-path-is-an-id",
     "rules",
     "GET of the path /test does not look up an integration with the id `test`",
     source="grpc-gateway runtime/mux.go",
@@ -58,7 +59,7 @@ def test_path_is_an_id(central: Central) -> None:
     central.refused_by(central.get("test"), "get-missing", "GET of the id test", id="test")
 
 
-@check("rules", writes=False)
+@check("method-not-allowed", "rules", writes=False)
 def method_not_allowed(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     some = [item, COLLECTION] if central.random.random() < 0.5 or not central.quick else [COLLECTION, item]
@@ -81,7 +82,7 @@ def method_not_allowed(central: Central) -> None:
             central.refused_by(reply, "method-not-allowed", f"{method} {path}")
 
 
-@check("rules")
+@check("method-override", "rules")
 def method_override(central: Central) -> None:
     id, sent = central.claim("rhel") or central.created()
     path = f"{COLLECTION}/{id}"
@@ -102,7 +103,7 @@ def method_override(central: Central) -> None:
 # -- properties of every answer -----------------------------------------------------------------------
 
 
-@check("rules", needs=("list-by-name", *_KEPT), writes=False)
+@check("pretty-answer", "rules", needs=("list-by-name", *_KEPT), writes=False)
 def pretty_answer(central: Central) -> None:
     asked: list[tuple[str, dict[str, str]]] = [("&pretty", {}), ("", {"Accept": "application/json+pretty"})]
     if not central.quick:
@@ -157,7 +158,7 @@ def _check_common_headers(central: Central, reply: Reply, what: str) -> None:
         central.same(length, str(len(reply.content)), f"Content-Length of {what}")
 
 
-@check("rules", needs=("list-by-name",), writes=False)
+@check("answer-headers", "rules", needs=("list-by-name",), writes=False)
 def answer_headers(central: Central) -> None:
     reply = central.send(
         "GET", _empty_list_path(central), headers={"Accept": "text/html", "Origin": "https://pages.example.com"}
@@ -200,6 +201,7 @@ def _sent_before(central: Central) -> list[Exchange]:
 
 
 @check(
+    "gzip",
     "rules",
     "A gzip answer differs from the plain one, or is sent to a client that did not ask for gzip",
     source="pkg/grpc/server.go",
@@ -218,6 +220,7 @@ def gzip(central: Central) -> None:
 
 
 @check(
+    "path-escapes",
     "rules",
     "Percent escapes in the id of a path are not decoded, or a colon ends the id",
     source="grpc-gateway runtime/mux.go",
@@ -238,6 +241,7 @@ _CONTROL, _CONTROL_QUOTED = "\x01", "\\x01"
 
 
 @check(
+    "texts-in-refusals",
     "rules",
     "An error that repeats a text changes its characters, or quotes them differently from Central",
     source=SERVICE,
@@ -275,6 +279,7 @@ _UNKNOWN_KEYS = (
 
 
 @check(
+    "unknown-query-ignored",
     "rules",
     "An unknown query key changes the list",
     source="grpc-gateway runtime/query.go",

@@ -63,7 +63,7 @@ def by_name(central: Central, body: Body) -> Body | None:
 # -- masks --------------------------------------------------------------------------------------------
 
 
-@check("secrets", "A read shows an unmasked credential after some operation")
+@check("masks-everywhere", "secrets", "A read shows an unmasked credential after some operation")
 def masks_everywhere(central: Central) -> None:
     variants = variants_of_every_type(central)
     members = len(PLAIN)
@@ -106,7 +106,7 @@ def _check_masked_after_writes(central: Central, like: str, changes: Mapping[str
     check_masked(central, central.listed().get(id), sent)
 
 
-@check("secrets", "An empty credential is not shown as the mask")
+@check("masks-empty", "secrets", "An empty credential is not shown as the mask")
 def masks_empty(central: Central) -> None:
     for like, changes in central.cases(central.some(WITHOUT, 1)):
         id, sent = central.spare_from(from_table(central, like, changes))
@@ -120,7 +120,7 @@ def masks_empty(central: Central) -> None:
         check_masked(central, central.get(id).object, emptied)
 
 
-@check("secrets", "The mask depends on the credential, such as on its length", profiles=LONGER)
+@check("mask-tells-nothing", "secrets", "The mask depends on the credential, such as on its length", profiles=LONGER)
 def mask_tells_nothing(central: Central) -> None:
     secrets = ("x", "6chars", "*", MASK, MASK * 2, " ", "\u00e9\u65e5\U0001f680", central.secret() * 100)
     id, sent = central.created()
@@ -130,7 +130,7 @@ def mask_tells_nothing(central: Central) -> None:
         check_masked(central, central.get(id).object, body)
 
 
-@check("secrets", "The mask hides a value that is not a credential")
+@check("others-not-masked", "secrets", "The mask hides a value that is not a credential")
 def others_not_masked(central: Central) -> None:
     for like, changes in central.cases(central.some([VARIANTS[1], VARIANTS[2], ROBOTIC, AUTHORIZED], 1)):
         # The mask is ordinary text in a field that is not a credential.
@@ -144,7 +144,12 @@ def others_not_masked(central: Central) -> None:
             reads_as(central, id, sent, "a user name of asterisks, read back,")
 
 
-@check("secrets", "A read replaces the stored credential with the mask", needs=("credentials-replaced",))
+@check(
+    "masking-stores-nothing",
+    "secrets",
+    "A read replaces the stored credential with the mask",
+    needs=("credentials-replaced",),
+)
 def masking_stores_nothing(central: Central) -> None:
     # The mask is not a valid service account, so a google config shows the fault; others show a lost credential.
     variants: Sequence[Variant] = (("ibm", {}), ("azure", {}), ("ecr", {}), ROBOTIC)
@@ -234,7 +239,7 @@ REFUSED: dict[str, Refused] = {
 }
 
 
-@check("secrets", "An error shows a credential that was sent")
+@check("refusals-silent", "secrets", "An error shows a credential that was sent")
 def refusals_silent(central: Central) -> None:
     variants = variants_of_every_type(central)[: len(PLAIN) + 2]
     for like, changes in central.cases(central.some(variants, 1, 2)):
@@ -261,6 +266,7 @@ def _wrong(place: Iterable[str], value: Any) -> Body:
 
 
 @check(
+    "credential-in-error",
     "secrets",
     "The error for a credential that is not a string shows it",
     source="protobuf-go encoding/protojson/decode.go",

@@ -138,12 +138,13 @@ _ALSO_NEEDED = {"ecr-authorization-expiry": ("null-is-absent",)}
 
 for _rule in BROKEN:
     _needs = ("test-ignores-skip", "skip-test-respected", *_ALSO_NEEDED.get(_rule, ()))
-    check("rules", id=_rule, needs=_needs)(check_type_rule(_rule))
+    check(_rule, "rules", needs=_needs)(check_type_rule(_rule))
 for _rule in NOT_CREATED:
-    check("rules", id=_rule, needs=("test-ignores-skip",))(check_legacy_type_rule(_rule))
+    check(_rule, "rules", needs=("test-ignores-skip",))(check_legacy_type_rule(_rule))
 
 
 @check(
+    "build-rules-on-update",
     "rules",
     "An update accepts what a create refuses",
     source=SERVICE,
@@ -165,7 +166,7 @@ def build_rules_on_update(central: Central) -> None:
                 check_build_fails(central, update(id, body), rule, body, what)
 
 
-@check("rules")
+@check("type-defined", "rules")
 def type_defined(central: Central) -> None:
     central.control_of("docker")
     with central.case():
@@ -179,7 +180,7 @@ def type_defined(central: Central) -> None:
             central.refused(central.test(central.integration(type="")), "a test without a type", text=text)
 
 
-@check("rules", needs=("all-categories-activated",))
+@check("category-implemented", "rules", needs=("all-categories-activated",))
 def category_implemented(central: Central) -> None:
     central.control_of("docker")
     lists: list[list[Any]] = [[7], ["REGISTRY", 7], ["REGISTRY", 1000], ["REGISTRY", -1]]
@@ -194,6 +195,7 @@ def category_implemented(central: Central) -> None:
 
 
 @check(
+    "first-category-tested",
     "rules",
     "A failed test does not report the first failing category, in the order sent",
     source=SERVICE,
@@ -219,6 +221,7 @@ def first_category_tested(central: Central) -> None:
 
 
 @check(
+    "all-categories-activated",
     "rules",
     "A write that skips the test does not report a failing category",
     source="pkg/images/integration/set_impl.go",
@@ -264,6 +267,7 @@ def _errors(texts: Sequence[str]) -> str:
 
 
 @check(
+    "missing-fields-listed",
     "rules",
     "The missing fields of a config are not reported in one list, in Central's order",
     source="pkg/errorhelpers/format.go",
@@ -311,6 +315,7 @@ _PASSWORDLESS = ("artifactregistry by workload identity", "azure by workload ide
 
 
 @check(
+    "odd-combinations",
     "rules",
     "Refuses or changes a combination that looks wrong but that Central accepts",
     source="pkg/registries, pkg/scanners",
@@ -348,7 +353,7 @@ def odd_combinations(central: Central) -> None:
             check_stored(central, id, body, f"{what}, after an update")
 
 
-@check("rules", needs=("update-not-rolled-back",))
+@check("ecr-authorization-erased", "rules", needs=("update-not-rolled-back",))
 def ecr_authorization_erased(central: Central) -> None:
     # With any of these, the client does not use the authorization data.
     others: list[Body] = [
@@ -413,7 +418,7 @@ _ELSEWHERE = ("ecr", "google")
 """Types whose test does not contact the endpoint, or that cannot be created."""
 
 
-@check("rules", needs=("test-ignores-skip",))
+@check("registry-reachable", "rules", needs=("test-ignores-skip",))
 def registry_reachable(central: Central) -> None:
     """Check that a test of each type contacts the endpoint: one that cannot be reached fails the test."""
     if not (central.options.allow_registry_tests or is_loopback(central.transport.base)):
@@ -443,6 +448,7 @@ def registry_reachable(central: Central) -> None:
 
 
 @check(
+    "test-text",
     "rules",
     "The error of a failed test lacks the label or the suffixes of its category",
     source=SERVICE,
@@ -467,6 +473,7 @@ def test_text(central: Central) -> None:
 
 
 @check(
+    "test-passes",
     "rules",
     "A test of type scannerv4 fails, although it contacts nothing",
     source="pkg/scanners/scannerv4/scannerv4.go",
@@ -484,7 +491,11 @@ def test_passes(central: Central) -> None:
         central.same(reply.json, {}, "the answer to a test")
 
 
-@check("rules", needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"))
+@check(
+    "azure-member-converted",
+    "rules",
+    needs=("reconcile-same-member", "reconcile-dependent-unchanged", "stored-credentials-kept"),
+)
 def azure_member_converted(central: Central) -> None:
     # One of the rules cannot be checked with type azure, so a quick run uses another type.
     for type in central.cases(central.some(("docker", "nexus"), 1) if central.quick else ("azure", "nexus")):

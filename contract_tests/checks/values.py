@@ -26,6 +26,7 @@ SOURCE = {
 
 
 @check(
+    "create-answer",
     "schema",
     "The answer to a create differs from the stored integration (apart from credentials)",
     source=SERVICE,
@@ -69,6 +70,7 @@ def _with_sub_messages(central: Central) -> list[Body]:
 
 
 @check(
+    "answer-complete",
     "schema",
     "A read omits a field, or shows a config member that is not set",
     source="pkg/grpc/server.go",
@@ -118,7 +120,7 @@ def _check_complete(
             central.true(value is not None, where, expected="a value", got=value)
 
 
-@check("schema", "The list and a read show an integration differently", source=SERVICE)
+@check("list-item-equals-read", "schema", "The list and a read show an integration differently", source=SERVICE)
 def list_item_equals_read(central: Central) -> None:
     ids = [] if central.quick else [central.standing(type)[0] for type in central.some(central.creatable_types, 2, 2)]
     if not central.quick:
@@ -137,7 +139,9 @@ def list_item_equals_read(central: Central) -> None:
             central.same(found.get(id), read, f"the list item of {id}, compared with GET,")
 
 
-@check("schema", "A plain answer to a read differs from the gzip answer", source="pkg/grpc/server.go")
+@check(
+    "read-without-gzip", "schema", "A plain answer to a read differs from the gzip answer", source="pkg/grpc/server.go"
+)
 def read_without_gzip(central: Central) -> None:
     id, sent = central.standing("ecr")
     if sent.get("source") is None:
@@ -170,6 +174,7 @@ _ODD = {
 
 
 @check(
+    "unicode-kept",
     "rules",
     "Text is not stored as sent: a character is lost, replaced, normalised or trimmed",
     source="protobuf-go encoding/protojson",
@@ -195,6 +200,7 @@ _LONGEST_NAME = 1000
 
 
 @check(
+    "long-values-kept",
     "rules",
     "A long text, or the smallest or largest int32, is changed or refused",
     source="proto/storage/image_integration.proto",
@@ -240,6 +246,7 @@ _LONG_CREDENTIAL = 2300
 
 
 @check(
+    "long-credentials-kept",
     "rules",
     "A credential of more than 2 kB is refused or truncated",
     source="proto/storage/image_integration.proto",
@@ -267,6 +274,7 @@ _OF_THE_CLIENT = ("endpoint", "Endpoint", "region", "registryId")
 
 
 @check(
+    "texts-kept",
     "rules",
     "A text field loses or changes special characters, control characters or spaces",
     source="protobuf-go encoding/protojson",
@@ -294,7 +302,12 @@ def texts_kept(central: Central) -> None:
         reads_as(central, id, body, f"texts of type {type}, read back,")
 
 
-@check("rules", "An endpoint, cluster id, source or flag is not stored as sent", source="pkg/endpoints/validate.go")
+@check(
+    "values-kept-exactly",
+    "rules",
+    "An endpoint, cluster id, source or flag is not stored as sent",
+    source="pkg/endpoints/validate.go",
+)
 def values_kept_exactly(central: Central) -> None:
     stored = Stored(central)
     for number, endpoint in enumerate(central.some(ENDPOINTS, 1)):

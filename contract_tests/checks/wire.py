@@ -167,7 +167,7 @@ def with_authorization(central: Central, expires: str) -> Body:
 # -- bodies that are not JSON -------------------------------------------------------------------------
 
 
-@check("rules")
+@check("body-truncated", "rules")
 def body_truncated(central: Central) -> None:
     def cut(body: bytes) -> bytes:
         return body[: central.random.randrange(2, len(body) - 1)]
@@ -201,7 +201,7 @@ INVALID_JSON = (
 )
 
 
-@check("rules")
+@check("body-syntax", "rules")
 def body_syntax(central: Central) -> None:
     # The rest of the text is Go's and changes with its releases.
     _check_flaws_refused(central, "body-syntax", INVALID_JSON, text="invalid character", likely=LIKELY)
@@ -223,13 +223,13 @@ _HALF_PAIRS = (
 )
 
 
-@check("rules", needs=("field-value",))
+@check("string-encoding", "rules", needs=("field-value",))
 def string_encoding(central: Central) -> None:
     for flaws in central.some((_NO_UTF8, _HALF_PAIRS), 1):
         _check_flaws_refused(central, "string-encoding", flaws)
 
 
-@check("rules", needs=(*_READ, "unknown-field-dropped", "query-on-write-ignored"))
+@check("nesting-depth", "rules", needs=(*_READ, "unknown-field-dropped", "query-on-write-ignored"))
 def nesting_depth(central: Central) -> None:
     flaws = [
         Flaw(f"{what} 20,000 deep", _before_name(f'"unknown": {_deep(20_000, opening, closing)}'), anywhere=False)
@@ -245,7 +245,7 @@ def _deep(levels: int, opening: str, closing: str) -> str:
     return opening * levels + "1" + closing * levels
 
 
-@check("rules")
+@check("message-size", "rules")
 def message_size(central: Central) -> None:
     if not central.options.allow_load:
         raise Skip("would send 25 MiB; allow it with --allow-load")
@@ -275,7 +275,7 @@ _WRONG_KIND = (
 )
 
 
-@check("rules")
+@check("unexpected-token", "rules")
 def unexpected_token(central: Central) -> None:
     _check_flaws_refused(central, "unexpected-token", _WRONG_KIND, likely=3)
     if central.quick:
@@ -287,7 +287,7 @@ def unexpected_token(central: Central) -> None:
         central.refused(central.create(body), f"a create with the time {json.dumps(value)}", text=text)
 
 
-@check("rules")
+@check("extension-name", "rules")
 def extension_name(central: Central) -> None:
     """Central does not document extension names, so a target may treat one as an unknown field."""
     kinds = central.contract.proto_types
@@ -326,13 +326,13 @@ _TWICE = (
 )
 
 
-@check("rules", needs=("query-on-write-ignored", "both-spellings"))
+@check("duplicate-field", "rules", needs=("query-on-write-ignored", "both-spellings"))
 def duplicate_field(central: Central) -> None:
     _check_flaws_refused(central, "duplicate-field", _TWICE[:-1])
     _check_flaws_refused(central, "duplicate-field", _TWICE[-1:])
 
 
-@check("rules")
+@check("one-config-member", "rules")
 def one_config_member(central: Central) -> None:
     text = "oneof storage.ImageIntegration.IntegrationConfig is already set"
     flaws = [
@@ -380,7 +380,7 @@ _INVALID_INT32 = [
 ]
 
 
-@check("rules", needs=("null-is-absent", "number-forms"))
+@check("field-value", "rules", needs=("null-is-absent", "number-forms"))
 def field_value(central: Central) -> None:
     text = "invalid value for "
     strings, bools, enums = _WRONG_VALUE[:2], _WRONG_VALUE[2:6], _WRONG_VALUE[6:]
@@ -429,13 +429,13 @@ def _refused_times(central: Central, times: Iterable[str], text: str) -> None:
         central.refused(central.create(with_authorization(central, time)), f"the time {time!r}", text=text)
 
 
-@check("rules")
+@check("timestamp-format", "rules")
 def timestamp_format(central: Central) -> None:
     times = _NO_TIME[:3] if central.quick else _NO_TIME
     _refused_times(central, times, "invalid google.protobuf.Timestamp value")
 
 
-@check("rules")
+@check("timestamp-range", "rules")
 def timestamp_range(central: Central) -> None:
     times = ["0000-01-01T00:00:00Z", "0000-12-31T23:59:59.999Z"]
     if central.options.profile == "deep":
@@ -446,7 +446,7 @@ def timestamp_range(central: Central) -> None:
 # -- queries ------------------------------------------------------------------------------------------
 
 
-@check("rules", writes=False)
+@check("query-value-once", "rules", writes=False)
 def query_value_once(central: Central) -> None:
     name = central.name()
     for key, rule in central.some((("name", "list-by-name"), ("cluster", "list-by-cluster")), 1):
@@ -458,7 +458,7 @@ def query_value_once(central: Central) -> None:
             central.ok(central.list(f"?{key}={name}"), f"a list with {key} once", need=rule)
 
 
-@check("rules", writes=False)
+@check("query-encoding", "rules", writes=False)
 def query_encoding(central: Central) -> None:
     # HTTP libraries correct a bad escape in a path, but not in form data, which Central uses as the query.
     headers = {"Content-Type": FORM, "X-HTTP-Method-Override": "GET"}
@@ -475,6 +475,7 @@ _QUERY = "?name=other&name=another&type=quay&categories=REGISTRY&docker.username
 
 
 @check(
+    "query-on-write-ignored",
     "rules",
     "Query parameters change a create, an update, a delete or a test",
     source="grpc-gateway generated handlers",
@@ -506,7 +507,12 @@ def query_on_write_ignored(central: Central) -> None:
         central.same(central.get(stored.id).status, 404, "the status of a GET after a DELETE with a query")
 
 
-@check("rules", "The body of a GET or DELETE is not ignored", source="grpc-gateway generated handlers")
+@check(
+    "body-on-read-ignored",
+    "rules",
+    "The body of a GET or DELETE is not ignored",
+    source="grpc-gateway generated handlers",
+)
 def body_on_read_ignored(central: Central) -> None:
     body = b'{"id": "other", "name": }'
     reply = central.list(f"?name={central.name()}", body=body)
@@ -541,7 +547,7 @@ _UNKNOWN_FIELDS: Body = {
 }
 
 
-@check("rules", needs=("null-is-absent",))
+@check("unknown-field-dropped", "rules", needs=("null-is-absent",))
 def unknown_field_dropped(central: Central) -> None:
     what = "unknown fields"
     for type in central.cases(["quay", *central.some(central.creatable_types, 0, 0)]):
@@ -592,7 +598,7 @@ def _in_every_spelling(central: Central) -> dict[str, Body]:
     }
 
 
-@check("rules", needs=("update-password-default", "reconcile-credential-masked"))
+@check("both-spellings", "rules", needs=("update-password-default", "reconcile-credential-masked"))
 def both_spellings(central: Central) -> None:
     bodies = _in_every_spelling(central)
     with central.case():
@@ -615,7 +621,7 @@ def both_spellings(central: Central) -> None:
         central.refused(reply, "PATCH with update_password, which is not a name of updatePassword,", text=text)
 
 
-@check("rules", needs=_READ)
+@check("null-is-absent", "rules", needs=_READ)
 def null_is_absent(central: Central) -> None:
     with central.case():
         # In a quick run, docker is among the members that are null.
@@ -654,7 +660,7 @@ def null_is_absent(central: Central) -> None:
 _UNKNOWN_CATEGORIES = ("BOGUS", "registry", "1", "REGISTRY ", "")
 
 
-@check("rules", needs=_READ)
+@check("unknown-category-dropped", "rules", needs=_READ)
 def unknown_category_dropped(central: Central) -> None:
     with central.case():
         reply = central.create(central.integration(categories=list(_UNKNOWN_CATEGORIES)))
@@ -667,7 +673,7 @@ def unknown_category_dropped(central: Central) -> None:
         Stored(central).becomes(sent, meant, "unknown categories")
 
 
-@check("rules", needs=("categories-sorted", "update-not-rolled-back"))
+@check("category-by-number", "rules", needs=("categories-sorted", "update-not-rolled-back"))
 def category_by_number(central: Central) -> None:
     names = list(central.contract.types["clairify"].categories)
     stored, meant = Stored(central), central.integration("clairify", categories=names)
@@ -687,7 +693,7 @@ def category_by_number(central: Central) -> None:
 _NUMBERS = (("5.0", 5), ("1e2", 100), ("12E0", 12), ("-3", -3), ('"6"', 6), ('"1e1"', 10), ('"-4"', -4))
 
 
-@check("rules", needs=_READ)
+@check("number-forms", "rules", needs=_READ)
 def number_forms(central: Central) -> None:
     stored = Stored(central)
     quoted = [each for each in _NUMBERS if each[0].startswith('"')]
@@ -722,7 +728,7 @@ _PAST_TIME = ("1999-12-31T23:59:59Z", "1999-12-31T23:59:59Z")
 """A time without a fraction; Central does not check whether it is in the past."""
 
 
-@check("rules")
+@check("timestamp-normalised", "rules")
 def timestamp_normalised(central: Central) -> None:
     stored = Stored(central)
     for sent, read in [_COMPLETE_TIME, _PAST_TIME, *central.some(_TIMES, 0)]:
@@ -734,7 +740,7 @@ def timestamp_normalised(central: Central) -> None:
 _TAILS = (b' {"name": "other", "type": "quay"}', b" trailing text", b"}", b"\n\x00\xff", b"[]")
 
 
-@check("rules", needs=_READ)
+@check("trailing-data-ignored", "rules", needs=_READ)
 def trailing_data_ignored(central: Central) -> None:
     for tail in central.cases(central.some(_TAILS, 1, 2)):
         check_body_was_read(central, central.create(body=b"{}" + tail), f"a create with {tail!r} after its body")
@@ -744,7 +750,7 @@ def trailing_data_ignored(central: Central) -> None:
         stored.becomes(json.dumps(meant).encode() + tail, meant, f"{tail!r} after the body")
 
 
-@check("rules", needs=_READ)
+@check("empty-body", "rules", needs=_READ)
 def empty_body(central: Central) -> None:
     item = f"{COLLECTION}/{central.unknown_id()}"
     requests = (
@@ -764,7 +770,7 @@ def empty_body(central: Central) -> None:
         central.refused_by(reply, "integration-required", "a test/updated with an empty body")
 
 
-@check("rules", "A chunked body is refused", source="Go net/http transfer.go", needs=_READ)
+@check("chunked-body", "rules", "A chunked body is refused", source="Go net/http transfer.go", needs=_READ)
 def chunked_body(central: Central) -> None:
     # A server without support for chunks would read them as the next request of the connection.
     headers = {"Transfer-Encoding": "chunked", "Connection": "close"}
@@ -794,7 +800,7 @@ _CONTENT_TYPES = (
 )
 
 
-@check("rules", needs=_READ)
+@check("content-type-ignored", "rules", needs=_READ)
 def content_type_ignored(central: Central) -> None:
     for content_type in central.cases(central.some(_CONTENT_TYPES, 1)):
         reply = central.create({}, headers={"Content-Type": content_type})
@@ -820,7 +826,7 @@ def _minimal_bodies(central: Central) -> dict[str, Body]:
     return bodies
 
 
-@check("schema")
+@check("zero-values-emitted", "schema")
 def zero_values_emitted(central: Central) -> None:
     bodies = _minimal_bodies(central)
     with central.case():

@@ -60,7 +60,7 @@ def with_rule(tmp_path_factory: pytest.TempPathFactory) -> ProjectCopy:
         "contract_tests/checks/validation.py",
         """
 
-@check("rules")
+@check("name-forbidden", "rules")
 def name_forbidden(central: Central) -> None:
     with central.case():
         name = f"{central.name()} forbidden"  # of the run, which owns what a target stores all the same
@@ -144,7 +144,7 @@ HANDLERS["GetImageIntegrationHealth"] = get_health
         "contract_tests/checks/lifecycle.py",
         f"""
 
-@check("lifecycle", "An integration has a health")
+@check("health", "lifecycle", "An integration has a health")
 def health(central: Central) -> None:
     if "GetImageIntegrationHealth" not in central.contract.operations:
         return
