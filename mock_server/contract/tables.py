@@ -7,7 +7,7 @@ document here, and exist nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ MASK = "******"
 """Central's mask of credentials (pkg/secrets/scrub.go)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """One field of a message."""
 
@@ -35,13 +35,11 @@ class Field:
     scrub: str | None
     """"always" for a credential, "dependent" for a field that determines where it is sent."""
     validate: str | None
-    default: Any = field(init=False)
-    """The value that Central answers for an unset field; None for a repeated one, which needs a new list each time."""
 
-    def __post_init__(self) -> None:
-        """Compute the default once, because every message needs it."""
-        defaults = {"string": "", "enum": "", "bool": False, "int32": 0}
-        object.__setattr__(self, "default", None if self.repeated else defaults.get(self.kind))
+    @cached_property
+    def default(self) -> Any:
+        """The value that Central answers for an unset field; None for a list, which has to be new each time."""
+        return None if self.repeated else {"string": "", "enum": "", "bool": False, "int32": 0}.get(self.kind)
 
     @property
     def go_name(self) -> str:
@@ -49,7 +47,7 @@ class Field:
         return self.name[0].upper() + self.name[1:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One protobuf message, its fields in the order in which Central writes them."""
 
@@ -58,12 +56,11 @@ class Message:
     fields: tuple[Field, ...]
     by_name: Mapping[str, Field]
     """Both spellings of each field."""
-    members: tuple[Field, ...] = field(init=False)
-    """The fields of which at most one is set: the config members of an integration."""
 
-    def __post_init__(self) -> None:
-        """Compute the members once, because every integration needs them."""
-        object.__setattr__(self, "members", tuple(each for each in self.fields if each.oneof))
+    @cached_property
+    def members(self) -> tuple[Field, ...]:
+        """The fields of which at most one is set: the config members of an integration."""
+        return tuple(each for each in self.fields if each.oneof)
 
     @property
     def go_name(self) -> str:
