@@ -66,30 +66,17 @@ def check_document(text: bytes) -> None:
 
 
 def members(document: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return the members of a valid object: names decoded, values as raw JSON."""
+    """Return the values of a valid object or list as raw JSON, with their names; in a list these are empty."""
     scanner = _Scanner(document)
     at = _skip_space(document, 1)
-    while document[at] != ord("}"):
+    while document[at] not in b"}]":
         if document[at] == ord(","):
             at = _skip_space(document, at + 1)
-        start = scanner.key_end(at)
+        name, start = "", at
+        if document.startswith(b"{"):
+            name, start = json.loads(document[at : scanner.string_end(at)]), scanner.key_end(at)
         end = scanner.value_end(start)
-        yield json.loads(document[at : scanner.string_end(at)]), document[start:end]
-        at = _skip_space(document, end)
-
-
-def items(document: bytes) -> Iterator[bytes]:
-    """Return the values of a valid list or object as raw JSON."""
-    if document.startswith(b"{"):
-        yield from (value for _, value in members(document))
-        return
-    scanner = _Scanner(document)
-    at = _skip_space(document, 1)
-    while document[at] != ord("]"):
-        if document[at] == ord(","):
-            at = _skip_space(document, at + 1)
-        end = scanner.value_end(at)
-        yield document[at:end]
+        yield name, document[start:end]
         at = _skip_space(document, end)
 
 
