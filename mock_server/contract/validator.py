@@ -75,15 +75,14 @@ class Validator:
             return False  # the validator cannot read the value, such as half a surrogate pair
 
     def _compiled(self, schema: str, answer: bool) -> Callable[[Any], bool]:
-        key = (schema, answer)
-        if key not in self._accepts:
-            document = self.answers_document if answer else self.contract.document
-            self._accepts[key] = jsonschema_rs.Draft202012Validator(
-                {"$ref": f"#/components/schemas/{schema}", "components": document["components"]},
-                formats={"date-time": _is_plain_time},
-                validate_formats=True,
-            ).is_valid
-        return self._accepts[key]
+        document = self.answers_document if answer else self.contract.document
+        compiled = jsonschema_rs.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{schema}", "components": document["components"]},
+            formats={"date-time": _is_plain_time},
+            validate_formats=True,
+        )
+        self._accepts[schema, answer] = compiled.is_valid
+        return compiled.is_valid
 
     @cached_property
     def answers_document(self) -> Mapping[str, Any]:
