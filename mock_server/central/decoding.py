@@ -137,9 +137,7 @@ class Decoding:
             found.append(Violation("$", "data follows the JSON value"))
         try:
             if end <= _LONGEST_EXPLAINED:
-                found += self.validator.request_violations(
-                    operation, operation.path, {}, value[:end], "application/json"
-                )
+                found += self.validator.request_violations(operation, value[:end])
             elif not self.validator.accepts(str(operation.request), self._plain(value[:end], "application/json")):
                 found.append(Violation("$", f"violates the contract; a body of {end} bytes is too long to say where"))
         except (RecursionError, UnicodeError):

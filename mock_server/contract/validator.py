@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -52,8 +52,8 @@ class _Request:
     method: str
     path: str
     body: bytes | None
-    content_type: str
     parameters: RequestParameters
+    content_type: str = "application/json"
     host_url: str = HOST
 
 
@@ -110,18 +110,18 @@ class Validator:
         _ = self._requests
 
     def request_violations(
-        self, operation: Operation, path: str, query: Mapping[str, list[str]], body: bytes, content_type: str
+        self, operation: Operation, body: bytes, query: Sequence[tuple[str, str]] = ()
     ) -> list[Violation]:
-        """List the violations of a request; credentials are not checked.
+        """List the violations of a request, apart from its path, content type and credentials.
 
-        `body` is one JSON value or empty.
+        `body` is one JSON value or empty. `query`: its names and values.
         """
-        request = _Request(operation.method.lower(), path, body or None, content_type, _parameters(query, path))
+        request = _Request(operation.method.lower(), operation.path, body or None, _parameters(query))
         return list(_explained(self._requests.request_validator.iter_errors(request)))
 
-    def answer_violations(self, operation: Operation, path: str, status: int, body: bytes) -> list[Violation]:
+    def answer_violations(self, operation: Operation, status: int, body: bytes) -> list[Violation]:
         """List the violations of an answer."""
-        request = _Request(operation.method.lower(), path, None, "", _parameters({}, path))
+        request = _Request(operation.method.lower(), operation.path, None, _parameters())
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
 
 
@@ -170,14 +170,11 @@ def _openapi(document: Mapping[str, Any]) -> OpenAPI:
     return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
 
 
-def _parameters(query: Mapping[str, list[str]], path: str) -> RequestParameters:
+def _parameters(query: Sequence[tuple[str, str]] = ()) -> RequestParameters:
     from openapi_core.datatypes import RequestParameters
     from werkzeug.datastructures import ImmutableMultiDict
 
-    id = path.rpartition("/")[2]
-    return RequestParameters(
-        query=ImmutableMultiDict([(key, value) for key, values in query.items() for value in values]), path={"id": id}
-    )
+    return RequestParameters(query=ImmutableMultiDict(query), path={"id": "any"})
 
 
 def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
@@ -195,7 +192,6 @@ def _reason(error: Exception) -> str:
     names = {
         "MissingRequestBody": "the body is missing",
         "MissingRequiredRequestBody": "the body is missing",
-        "MediaTypeNotFound": "the content type is not application/json",
     }
     for each in (error.__cause__, error):
         if (reason := names.get(type(each).__name__)) is not None:

@@ -27,9 +27,9 @@ class ValidateFully:
                 content_type = exchange.request.headers.get("content-type", "")
                 exchange.violations = self.central.decoding.violations(operation, exchange.body, content_type)
             elif operation.request is None:
-                filters = {"name": exchange.filters.name, "cluster": exchange.filters.cluster}
-                query = {name: [value] for name, value in filters.items() if value}
-                found = self.central.validator.request_violations(operation, operation.path, query, b"", "")
+                filters = (("name", exchange.filters.name), ("cluster", exchange.filters.cluster))
+                query = [(name, value) for name, value in filters if value]
+                found = self.central.validator.request_violations(operation, b"", query)
                 exchange.violations = (*exchange.violations, *found)
             return proceed(exchange)
 
@@ -43,7 +43,7 @@ class ValidateFully:
             operation = exchange.operation
             if operation is not None:
                 validator = self.central.validator
-                if found := validator.answer_violations(operation, operation.path, response.status, response.bytes):
+                if found := validator.answer_violations(operation, response.status, response.bytes):
                     self.central.rendering.answer_broken(found)
             return response
 
