@@ -22,48 +22,38 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
 
 
-def _strings(*names: str) -> dict[str, str | Struct]:
-    return dict.fromkeys(names, "string")
+def _struct(go_type: str, texts: str, **others: str | Struct) -> Struct:
+    """Return a struct; `texts` names its fields that are strings."""
+    return Struct(go_type, {**dict.fromkeys(texts.split(), "string"), **others})
 
 
-_CLIENT_FILE = ("client_id", "client_secret", "auth_uri", "token_uri")
-_SOURCE = _strings(
-    *("file", "url", "environment_id", "region_url", "regional_cred_verification_url", "imdsv2_session_token_url")
-)
-_FORMAT = _strings("type", "subject_token_field_name")
-_EXECUTABLE: dict[str, str | Struct] = {"command": "string", "timeout_millis": "int", "output_file": "string"}
+def _client_file(texts: str = "") -> Struct:
+    """Return the struct of a client-id file, which Google's console offers for download; nobody sees its errors."""
+    fields = _struct("", "client_id client_secret auth_uri token_uri", redirect_uris="[]string")
+    return _struct("", texts, web=fields, installed=fields)
 
 
-def _client_file(*more: str) -> Struct:
-    """Return the struct of a client-id file, which Google's console offers for download."""
-    fields = Struct("", _strings(*_CLIENT_FILE) | {"redirect_uris": "[]string"})
-    return Struct("", {"web": fields, "installed": fields, **_strings(*more)})
+def _source(package: str, texts: str = "", **others: str | Struct) -> Struct:
+    """Return the struct of the source of another identity provider's token, with what one library adds."""
+    return _struct(
+        f"{package}.CredentialSource",
+        "file url environment_id region_url regional_cred_verification_url imdsv2_session_token_url " + texts,
+        headers="map[string]string",
+        executable=_struct(f"{package}.ExecutableConfig", "command output_file", timeout_millis="int"),
+        format=_struct(f"{package}.Format", "type subject_token_field_name"),
+        **others,
+    )
 
 
 _CONSOLE = _client_file()
-_FILE = Struct(
+_FILE = _struct(
     "google.credentialsFile",
-    _strings(
-        *("type", "client_email", "private_key_id", "private_key", "auth_uri", "token_uri", "project_id"),
-        *("universe_domain", "client_secret", "client_id", "refresh_token", "audience", "subject_token_type"),
-        *("token_url", "token_info_url", "service_account_impersonation_url", "quota_project_id"),
-        *("workforce_pool_user_project", "revoke_url"),
-    )
-    | {
-        "service_account_impersonation": Struct(
-            "google.serviceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
-        ),
-        "delegates": "[]string",
-        "credential_source": Struct(
-            "externalaccount.CredentialSource",
-            _SOURCE
-            | {
-                "headers": "map[string]string",
-                "executable": Struct("externalaccount.ExecutableConfig", _EXECUTABLE),
-                "format": Struct("externalaccount.Format", _FORMAT),
-            },
-        ),
-    },
+    "type client_email private_key_id private_key auth_uri token_uri project_id universe_domain client_secret "
+    "client_id refresh_token audience subject_token_type token_url token_info_url service_account_impersonation_url "
+    "quota_project_id workforce_pool_user_project revoke_url",
+    service_account_impersonation=Struct("google.serviceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}),
+    delegates="[]string",
+    credential_source=_source("externalaccount"),
 )
 _FILE.fields["source_credentials"] = _FILE  # type: ignore[index]  # a file in a file, at any depth
 _WORKFORCE = re.compile(r"//iam\.googleapis\.com/locations/[^/]+/workforcePools/")
@@ -235,64 +225,47 @@ def _executable_error(executable: Mapping[str, Any], milliseconds: int | None, s
 # -- scanners: cloud.google.com/go/auth credentials ----------------------------------------------------
 
 _SCANNER_CONSOLE = _client_file("universe_domain")
-_CHECKED = Struct("credsfile.fileTypeChecker", {"type": "string"})
-_ACCOUNT = Struct(
+_CHECKED = _struct("credsfile.fileTypeChecker", "type")
+_ACCOUNT = _struct(
     "credsfile.ServiceAccountFile",
-    _strings(
-        *("type", "project_id", "private_key_id", "private_key", "client_email", "client_id", "auth_uri"),
-        *("token_uri", "universe_domain"),
-    ),
+    "type project_id private_key_id private_key client_email client_id auth_uri token_uri universe_domain",
 )
-_USER = Struct(
+_USER = _struct(
     "credsfile.UserCredentialsFile",
-    _strings("type", "client_id", "client_secret", "quota_project_id", "refresh_token", "universe_domain"),
+    "type client_id client_secret quota_project_id refresh_token universe_domain",
 )
-_EXTERNAL_USER = Struct(
+_EXTERNAL_USER = _struct(
     "credsfile.ExternalAccountAuthorizedUserFile",
-    _strings(
-        *("type", "audience", "client_id", "client_secret", "refresh_token", "token_url", "token_info_url"),
-        *("revoke_url", "quota_project_id", "universe_domain"),
-    ),
+    "type audience client_id client_secret refresh_token token_url token_info_url revoke_url quota_project_id "
+    "universe_domain",
 )
-_EXTERNAL_ACCOUNT = Struct(
+_EXTERNAL_ACCOUNT = _struct(
     "credsfile.ExternalAccountFile",
-    _strings(
-        *("type", "client_id", "client_secret", "audience", "subject_token_type"),
-        *("service_account_impersonation_url", "token_url", "token_info_url", "quota_project_id"),
-        *("workforce_pool_user_project", "universe_domain"),
-    )
-    | {
-        "service_account_impersonation": Struct(
-            "credsfile.ServiceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
-        ),
-        "credential_source": Struct(
-            "credsfile.CredentialSource",
-            _SOURCE
-            | _strings("cred_verification_url")
-            | {
-                "headers": "map[string]string",
-                "executable": Struct("credsfile.ExecutableConfig", _EXECUTABLE),
-                "certificate": Struct(
-                    "credsfile.CertificateConfig",
-                    {"use_default_certificate_config": "bool"}
-                    | _strings("certificate_config_location", "trust_chain_path"),
-                ),
-                "format": Struct("credsfile.Format", _FORMAT),
-            },
-        ),
-    },
-)
-_IMPERSONATED = Struct(
-    "credsfile.ImpersonatedServiceAccountFile",
-    _strings("type", "service_account_impersonation_url", "universe_domain")
-    | {"delegates": "[]string", "scopes": "[]string", "source_credentials": "raw"},
-)
-_GDCH = Struct(
-    "credsfile.GDCHServiceAccountFile",
-    _strings(
-        *("type", "format_version", "project", "name", "ca_cert_path", "private_key_id", "private_key"),
-        *("token_uri", "universe_domain"),
+    "type client_id client_secret audience subject_token_type service_account_impersonation_url token_url "
+    "token_info_url quota_project_id workforce_pool_user_project universe_domain",
+    service_account_impersonation=Struct(
+        "credsfile.ServiceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
     ),
+    credential_source=_source(
+        "credsfile",
+        "cred_verification_url",
+        certificate=_struct(
+            "credsfile.CertificateConfig",
+            "certificate_config_location trust_chain_path",
+            use_default_certificate_config="bool",
+        ),
+    ),
+)
+_IMPERSONATED = _struct(
+    "credsfile.ImpersonatedServiceAccountFile",
+    "type service_account_impersonation_url universe_domain",
+    delegates="[]string",
+    scopes="[]string",
+    source_credentials="raw",
+)
+_GDCH = _struct(
+    "credsfile.GDCHServiceAccountFile",
+    "type format_version project name ca_cert_path private_key_id private_key token_uri universe_domain",
 )
 _KINDS = {
     "service_account": _ACCOUNT,
