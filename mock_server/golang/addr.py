@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from mock_server.golang.text import quote
 
-_HEX = re.compile(rb"[0-9a-fA-F]*")
 _LARGEST_PORT = 65535
 
 
@@ -85,9 +82,7 @@ def _ipv6_error(text: bytes) -> str | None:
             return None
     filled = 0  # bytes of the address
     while filled < 16:
-        match = _HEX.match(rest)
-        assert match is not None  # the pattern matches the empty string
-        width = match.end()
+        width = len(rest) - len(rest.lstrip(b"0123456789abcdefABCDEF"))
         if width > 4:
             return _at("each group must have 4 or less digits", rest)
         if width == 0:
