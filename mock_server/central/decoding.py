@@ -17,6 +17,7 @@ from mock_server.central.integration import Integration, UpdateRequest, Values
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
+from mock_server.golang import json as gojson
 from mock_server.golang import url as gourl
 
 MAX_MESSAGE = 24 * 1024 * 1024
@@ -132,7 +133,7 @@ class Decoding:
         value = body.strip(protojson.BLANKS)
         if not _is_json(content_type):
             found.append(Violation("$", "the content type is not application/json"))
-        end = protojson.value_end(value)
+        _, end = gojson.first_value(value) or (0, 0)
         if end < len(value):
             found.append(Violation("$", "data follows the JSON value"))
         try:

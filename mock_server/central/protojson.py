@@ -74,12 +74,6 @@ def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def value_end(data: bytes) -> int:
-    """Return the end of the first JSON value of a valid body."""
-    found = gojson.first_value(data)
-    return found[1] if found else 0
-
-
 def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
     """Return the size of a message in protobuf's binary form; `numbers`: the values of the enum."""
     total = 0

@@ -188,7 +188,6 @@ class Contract:
         self.document: Mapping[str, Any] = view(source, self.release)
         self._schemas: Mapping[str, Any] = self.document["components"]["schemas"]
         self._messages: dict[str, Message] = {}
-        self._later_fields: dict[str, tuple[Field, ...]] = {}
         self._views: dict[Release, Contract] = {self.release: self}
 
     def at(self, release: str | Release) -> Contract:
@@ -284,10 +283,8 @@ class Contract:
 
     def later_fields(self, message: Message) -> tuple[Field, ...]:
         """Return the fields of a message that the oldest release does not have."""
-        if message.name not in self._later_fields:
-            oldest = self.every_release[0].message(message.name).by_name
-            self._later_fields[message.name] = tuple(each for each in message.fields if each.name not in oldest)
-        return self._later_fields[message.name]
+        oldest = self.every_release[0].message(message.name).by_name
+        return tuple(each for each in message.fields if each.name not in oldest)
 
     def example_of(self, message: Message, field: Field) -> Any:
         """Return the example of a field, or its default."""
@@ -342,14 +339,11 @@ class Contract:
     def message(self, schema: str) -> Message:
         """Return the message of a schema."""
         if schema not in self._messages:
-            self._messages[schema] = self._read_message(schema)
+            node = self._schemas[schema]
+            fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
+            by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
+            self._messages[schema] = Message(schema, node["x-proto-message"], fields, by_name)
         return self._messages[schema]
-
-    def _read_message(self, schema: str) -> Message:
-        node = self._schemas[schema]
-        fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
-        by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
-        return Message(schema, node["x-proto-message"], fields, by_name)
 
     def _read_field(self, name: str, entry: Mapping[str, Any]) -> Field:
         repeated = entry.get("type") == "array"

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from openapi_core.datatypes import RequestParameters
 
 HOST = "http://mock-central"
+_NO_BODY = ("MissingRequestBody", "MissingRequiredRequestBody")
+"""Errors of openapi-core, which is imported late."""
 UNKNOWN_FIELD = "is not a field of the contract"
 """Start of the reason if a newer Central may accept the field."""
 _LONGEST_NAME = 64
@@ -189,13 +191,8 @@ def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
 
 def _reason(error: Exception) -> str:
     """Return the reason of an error outside of schemas. openapi-core's own text may contain the body."""
-    names = {
-        "MissingRequestBody": "the body is missing",
-        "MissingRequiredRequestBody": "the body is missing",
-    }
-    for each in (error.__cause__, error):
-        if (reason := names.get(type(each).__name__)) is not None:
-            return reason
+    if any(type(each).__name__ in _NO_BODY for each in (error, error.__cause__)):
+        return "the body is missing"
     return f"violates the contract ({type(error.__cause__ or error).__name__})"
 
 
@@ -221,15 +218,11 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
         yield Violation(path, "is a second config member; at most one may be set")
     elif validator == "type":
         types = " or ".join([wanted] if isinstance(wanted, str) else wanted)
-        yield Violation(path, f"is {_json_type(error.instance)}, not of type {types}")
+        yield Violation(path, f"is {_JSON_TYPES.get(type(error.instance), 'a number')}, not of type {types}")
     elif validator == "enum":
         yield Violation(path, f"is not one of {', '.join(map(str, wanted))}")
     else:
         yield Violation(path, f"does not meet {validator} {json.dumps(wanted)}")
-
-
-def _json_type(value: Any) -> str:
-    return _JSON_TYPES.get(type(value), "a number")
 
 
 def _step(part: object) -> str:
