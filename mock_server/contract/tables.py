@@ -101,7 +101,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of Central; `kind` is explained above `x-rules` in the document."""
+    """One rule of Central; `kind` is explained above `x-rules` in the document.
+
+    `broken`: the behaviour of a server that breaks the rule, if its title does not say that.
+    """
 
     id: str
     title: str
@@ -121,26 +124,15 @@ class Text:
     releases: Span
 
 
-@dataclass(frozen=True, slots=True)
-class RuleHistory:
-    """A rule through all releases: those that have it, and its texts in their order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleHistory(Rule):
+    """A rule through all releases: those that have it, and its texts in their order.
 
-    id: str
-    title: str
-    broken: str
-    """The behaviour of a server that breaks the rule; by default its title."""
-    kind: str
-    source: str
-    status: int
-    code: int
+    `message` has all texts in a line, with their releases if not all have them.
+    """
+
     texts: tuple[Text, ...]
     releases: Span
-
-    @property
-    def message(self) -> str:
-        """All texts in a line, with their releases if not all have them."""
-        texts = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
-        return " / ".join(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,17 +362,16 @@ class Contract:
 
 
 def _history(id: str, entry: Mapping[str, Any]) -> RuleHistory:
-    texts = entry.get("messages") or [{"text": entry["message"]}] if entry["kind"] != "behaviour" else []
+    written = entry.get("messages") or [{"text": entry["message"]}] if entry["kind"] != "behaviour" else []
+    texts = tuple(Text(each["text"], span_of(each, table=True)) for each in written)
+    shown = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in texts)
+    same = {key: value for key, value in entry.items() if key not in ("message", "messages", "since", "until")}
     return RuleHistory(
         id,
-        entry["title"],
-        entry.get("broken", entry["title"]),
-        entry["kind"],
-        entry["source"],
-        entry.get("status", 0),
-        entry.get("code", 0),
-        tuple(Text(each["text"], span_of(each, table=True)) for each in texts),
-        span_of(entry, table=True),
+        **{"broken": entry["title"], **same},
+        message=" / ".join(shown),
+        texts=texts,
+        releases=span_of(entry, table=True),
     )
 
 
