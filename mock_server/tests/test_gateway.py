@@ -17,7 +17,7 @@ from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
 from mock_server.contract.tables import Contract
-from mock_server.gateway.cors import Cors
+from mock_server.gateway.cors import allow_origin
 from mock_server.gateway.encoding import GATEWAY_HEADERS, GZIP_FROM, JSON_HEADERS, encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
@@ -31,7 +31,7 @@ from mock_server.gateway.operations import decode, serve
 from mock_server.gateway.paths import FORM, clean_path, override_method
 from mock_server.gateway.routing import Route
 from mock_server.gateway.sandbox import ChooseSandbox
-from mock_server.gateway.validation import ValidateFully
+from mock_server.gateway.validation import validate_answer, validate_request
 from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.settings import Settings
@@ -437,7 +437,7 @@ PREFLIGHT = {"origin": "http://page", "access-control-request-method": "PUT", "a
 
 
 def test_a_preflight_is_answered_first():
-    response = Cors("http://page")(raising(AssertionError))(exchange("OPTIONS", headers=PREFLIGHT))
+    response = allow_origin("http://page", raising(AssertionError))(exchange("OPTIONS", headers=PREFLIGHT))
     assert (response.status, response.body) == (204, b"")
     assert response.header("Access-Control-Allow-Headers") == "a, b"
     assert response.header("Access-Control-Allow-Origin") == "http://page"
@@ -445,15 +445,15 @@ def test_a_preflight_is_answered_first():
 
 @pytest.mark.parametrize(("origin", "vary"), [("*", 1), ("http://page", 2)])
 def test_a_page_may_read_every_answer(origin, vary):
-    response = Cors(origin)(FINE)(exchange())
+    response = allow_origin(origin, FINE)(exchange())
     assert response.header("Access-Control-Allow-Origin") == origin
     assert [name for name, _ in response.headers].count("Vary") == vary
 
 
 def test_an_asterisk_does_not_allow_control_calls():
     asked = exchange("OPTIONS", "/__admin/state", headers=PREFLIGHT)
-    assert Cors("*")(FINE)(asked) == FINE(asked)
-    assert Cors("http://page")(FINE)(asked).status == 204
+    assert allow_origin("*", FINE)(asked) == FINE(asked)
+    assert allow_origin("http://page", FINE)(asked).status == 204
 
 
 # -- encoding ----------------------------------------------------------------------------------------
@@ -723,7 +723,7 @@ def test_full_validation_checks_accepted_requests_with_openapi_core(monkeypatch)
     asked = operation("PostImageIntegration", method="POST", body=docker(), validation="full")
     central, seen = asked.sandbox.central, []
     monkeypatch.setattr(central.decoding, "violations", lambda *values: seen.append(values) or ("found",))
-    decode(ValidateFully(central).requests(FINE))(asked)
+    decode(validate_request(FINE))(asked)
     assert len(seen) == 1
     assert asked.violations == ("found",)
 
@@ -741,7 +741,7 @@ def test_full_validation_checks_the_answers_of_operations(monkeypatch, id, body,
     asked.operation = CONTRACT.operations[id] if id else None
     central, found = asked.sandbox.central, []
     monkeypatch.setattr(central.rendering, "answer_broken", found.append)
-    ValidateFully(central).answers(always(Response(200, JSON_HEADERS, body)))(asked)
+    validate_answer(always(Response(200, JSON_HEADERS, body)))(asked)
     assert bool(found) is is_broken
 
 
