@@ -12,7 +12,7 @@ from mock_server.gateway.http_rules import read_short_body, refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import Request, Response
-from mock_server.gateway.sandbox import ChooseSandbox
+from mock_server.gateway.sandbox import choose_sandbox
 from mock_server.gateway.usage import count_usage
 from mock_server.sandboxes.sandboxes import MakeInstance, Sandboxes
 from mock_server.simulation.faults import FaultError
@@ -43,7 +43,7 @@ class Gateway:
             refuse_malformed,
             read_short_body,
             *([partial(require_host, self.sandboxes, hosts)] if hosts else ()),
-            ChooseSandbox(self.sandboxes),
+            partial(choose_sandbox, self.sandboxes),
             self.faults,
             *([partial(count_usage, self.usage)] if self.usage is not None else ()),
         ]

@@ -16,7 +16,7 @@ from mock_server.gateway.messages import Request
 from mock_server.gateway.metadata import annotate
 from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
 from mock_server.gateway.paths import clean_path
-from mock_server.gateway.routing import Route
+from mock_server.gateway.routing import route
 from mock_server.gateway.validation import validate_answer, validate_request
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
@@ -48,7 +48,7 @@ class Instance:
         rules = Rules(central.contract)
         self.errors = AnswerErrors(central.rendering, rules, explain_preflights=self.settings.cors is None)
         is_full = self.settings.validation == "full"
-        self.route = Route(self.routes, rules, elsewhere)
+        self.route = partial(route, self.routes, rules, elsewhere)
         self.layers: list[Layer] = [
             clean_path,
             *([partial(allow_origin, self.settings.cors)] if self.settings.cors is not None else ()),

@@ -29,8 +29,8 @@ from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
 from mock_server.gateway.operations import decode, serve
 from mock_server.gateway.paths import FORM, clean_path, override_method
-from mock_server.gateway.routing import Route
-from mock_server.gateway.sandbox import ChooseSandbox
+from mock_server.gateway.routing import route
+from mock_server.gateway.sandbox import choose_sandbox
 from mock_server.gateway.validation import validate_answer, validate_request
 from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandboxes
@@ -210,7 +210,7 @@ def sandboxes():
 def chosen(sandboxes, path, headers=None):
     """Return the exchange after the choice of a sandbox, or None if it was answered before, and the answer."""
     passed = []
-    layer = ChooseSandbox(sandboxes)(lambda exchange: passed.append(exchange) or Response(200))
+    layer = choose_sandbox(sandboxes, lambda exchange: passed.append(exchange) or Response(200))
     asked = Exchange(Request("GET", path, headers=headers or {}), sandboxes.default)
     response = layer(asked)
     return (passed[0] if passed else None), response
@@ -596,9 +596,9 @@ def test_a_refused_preflight_is_explained(caplog, explain):
 def routed(method="GET", path=PATH, **more):
     """Return the operation and id that the router found, or the rule that refused."""
     asked = exchange(method, path, **more)
-    layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
+    answer = route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE, FINE)
     try:
-        response = layer(FINE)(asked)
+        response = answer(asked)
     except Refusal as refusal:
         return refusal.rule
     return "elsewhere" if response is ELSEWHERE else (asked.operation.id, asked.id)
@@ -646,9 +646,9 @@ def test_a_form_that_names_another_method_becomes_its_query():
 def test_an_early_refusal_is_raised_once_the_operation_is_known():
     asked = exchange("POST", body=b"{}")
     asked.refusal = Refusal("fault", 503, 14, "no")
-    layer = Route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError))
+    answer = route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError), raising(AssertionError))
     with pytest.raises(Refusal, match="no"):
-        layer(raising(AssertionError))(asked)
+        answer(asked)
     assert (asked.operation.id, asked.body) == ("PostImageIntegration", b"{}")
 
 
