@@ -55,7 +55,7 @@ def target(text: str, syntax: UrlSyntax) -> Target:
         try:
             url = parse(f"passthrough:///{text}", syntax)
         except UrlError as error:
-            raise TargetError(f"parse {error.args[0]}: {error.args[1]}") from None
+            raise TargetError(str(error)) from None
     endpoint = (url.decoded_path or url.opaque).decode("utf-8", "replace")
     if not url.scheme.startswith("unix"):
         endpoint = endpoint.removeprefix("/")

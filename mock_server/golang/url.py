@@ -38,7 +38,10 @@ _HOST_PLAIN = re.compile(rb"[^" + _IN_HOST + rb"]")
 
 
 class UrlError(ValueError):
-    """A URL that Go does not parse; the text is Go's."""
+    """A URL that Go does not parse; the text is Go's. Those of `parse` have a quoted URL and a reason as `args`."""
+
+    def __str__(self) -> str:
+        return "parse {}: {}".format(*self.args) if len(self.args) == 2 else str(self.args[0])
 
 
 def unescape(text: bytes) -> bytes:
