@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-
 from mock_server.gateway.encoding import RULE_HEADER, WARNING_HEADER, header_text
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import CONTROL
-
-log = logging.getLogger("mock_central")
 
 _EXPOSED = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
 
@@ -38,9 +34,3 @@ def _preflight(request: Request) -> Response:
         ("Access-Control-Max-Age", "600"),
     )
     return Response(204, headers)
-
-
-def explain_preflight(request: Request) -> None:
-    """Log which option allows a refused preflight."""
-    origin = header_text(request.headers.get("origin", "another origin"))
-    log.warning("refused a cross-origin call from a page of %s; --cors %s allows it", origin, origin)
