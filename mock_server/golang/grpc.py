@@ -101,9 +101,8 @@ def unreachable(asked: Target, outcome: str) -> str | None:
         reason = outcome
     else:
         return None
-    start = "" if reason.startswith("tls: ") else "Error while dialing: "
-    text = f"authentication handshake failed: {reason}" if not start else f"{start}{reason}"
-    return f"rpc error: code = Unavailable desc = connection error: desc = {quote(f'transport: {text}')}"
+    what = "authentication handshake failed" if reason.startswith("tls: ") else "Error while dialing"
+    return f"rpc error: code = Unavailable desc = connection error: desc = {quote(f'transport: {what}: {reason}')}"
 
 
 def _no_socket(asked: Target) -> str:
