@@ -83,19 +83,17 @@ def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
             continue
         tag = 1 if field.number < 16 else 2
         if field.repeated:
-            items = sum(_varint(numbers.get(item, item)) for item in found)
-            total += tag + _varint(items) + items
+            length = sum(_varint(numbers.get(item, item)) for item in found)
         elif field.message is not None:
-            inner = size(field.message, found, numbers)
-            total += tag + _varint(inner) + inner
+            length = size(field.message, found, numbers)
         elif field.kind == "string":
             length = len(found.encode())
-            total += tag + _varint(length) + length
         elif field.kind == "timestamp":
-            inner = _timestamp_size(found)
-            total += tag + _varint(inner) + inner
+            length = _timestamp_size(found)
         else:
             total += tag + _varint(int(found))
+            continue
+        total += tag + _varint(length) + length
     return total
 
 
