@@ -364,7 +364,6 @@ def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
     Raises:
         HarnessError: it is not a list of integrations, or too long.
     """
-    from contract_tests.engine.exchange import COLLECTION
     from mock_server.contract import tables as contracts
     from mock_server.contract import validator as validators
 
@@ -376,7 +375,7 @@ def _integrations(url: str, status: int, items: Any) -> list[dict[str, Any]]:
     if not all(validator.accepts("StorageImageIntegration", item, answer=True) for item in items):
         operation = contracts.load().operations["GetImageIntegrations"]
         content = json.dumps({"integrations": items}).encode()
-        for violation in validator.answer_violations(operation, COLLECTION, 200, content):
+        for violation in validator.answer_violations(operation, 200, content):
             if not violation.reason.startswith(validators.UNKNOWN_FIELD):  # a newer Central may have more fields
                 raise HarnessError(f"{url} did not answer with a list of integrations: {violation}")
     return items

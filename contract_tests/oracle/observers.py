@@ -168,7 +168,7 @@ class Observers:
             return
         described = operation or self.contract.operations["GetImageIntegrations"]
         status = reply.status if operation is not None else 501
-        violations = self.validator.answer_violations(described, described.path, status, reply.content)
+        violations = self.validator.answer_violations(described, status, reply.content)
         for violation in violations:
             what = f"{re.sub(r'[0-9]+', 'n', violation.path)} {violation.reason} ({schema})"
             about = _ids_at(value, violation.path)

@@ -82,7 +82,7 @@ class Record:
             self.client[f"{operation.id}: further invalid requests"] += 1
             return
         self._explained += 1
-        found = self.observers.validator.request_violations(operation, operation.path, {}, body, "application/json")
+        found = self.observers.validator.request_violations(operation, body)
         self.client.update(f"{operation.id}: {re.sub(r'[0-9]+', 'n', str(each))}" for each in found)
 
 

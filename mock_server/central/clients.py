@@ -33,31 +33,39 @@ class Clients:
         self.contract = contract
         self.rules = Rules(contract)
         self.build = build
+        google = partial(self._with_config, "google", "google-config-required", self.google)
         docker_family = dict.fromkeys(contract.types_of("docker"), self.docker_config_required)
         self.registries: Mapping[str, Builder] = docker_family | {
             "quay": self.quay,
             "ecr": self.ecr,
-            "artifactregistry": self.google,
-            "google": self.google,
+            "artifactregistry": google,
+            "google": google,
             "azure": self.azure,
-            "ibm": self.ibm,
+            "ibm": partial(self._with_config, "ibm", "ibm-config-required", self.ibm),
         }
         self.scanners: Mapping[str, Builder] = {
             "quay": self.quay,
-            "google": self.google_scanner,
-            "clair": self.clair,
+            "google": partial(self._with_config, "google", "google-scanner-config-required", self.google_scanner),
+            "clair": partial(self._with_config, "clair", "clair-config-required", self.clair),
             "clairV4": self.clair_v4,
-            "clairify": partial(self.clairify, "clairify-config-required"),
-            "scannerv4": partial(self.scanner_v4, "scanner-v4-config-required"),
+            "clairify": partial(self._with_config, "clairify", "clairify-config-required", self.clairify),
+            "scannerv4": partial(self._with_config, "scannerV4", "scanner-v4-config-required", self.scanner_v4),
         }
         self.node_scanners: Mapping[str, Builder] = {
-            "clairify": partial(self.clairify, "clairify-node-config-required"),
-            "scannerv4": partial(self.scanner_v4, "scanner-v4-node-config-required"),
+            "clairify": partial(self._with_config, "clairify", "clairify-node-config-required", self.clairify),
+            "scannerv4": partial(self._with_config, "scannerV4", "scanner-v4-node-config-required", self.scanner_v4),
         }
 
     def problem_if(self, wrong: bool, rule: str, **values: object) -> Problem | None:
         """Return the problem of a rule if `wrong` and the release has the rule, else None."""
         return self.rules.problem(rule, **values) if wrong else None
+
+    def _with_config(
+        self, member: str, rule: str, build: Callable[[Config], Problem | None], integration: Integration
+    ) -> Problem | None:
+        """Build a client from a config member; without it return the problem of `rule`."""
+        config = integration.get(member)
+        return self.problem_if(True, rule) if config is None else build(config)
 
     def _listed(self, start: str, *found: Problem | None) -> Problem | None:
         problems = list(filter(None, found))
@@ -177,11 +185,8 @@ class Clients:
             return {**integration, "ecr": {**ecr, "authorizationData": None}}
         return integration
 
-    def google(self, integration: Integration) -> Problem | None:
+    def google(self, google: Config) -> Problem | None:
         """pkg/registries/google/google.go."""
-        google = integration.get("google")
-        if google is None:
-            return self.problem_if(True, "google-config-required")
         keyless = google["wifEnabled"]
         missing = self._listed(
             "Google Validation",
@@ -224,11 +229,8 @@ class Clients:
             return None
         return Problem(found.rule, f"getting Azure container registry configuration: {found.text}")
 
-    def ibm(self, integration: Integration) -> Problem | None:
+    def ibm(self, ibm: Config) -> Problem | None:
         """pkg/registries/ibm/ibm.go."""
-        ibm = integration.get("ibm")
-        if ibm is None:
-            return self.problem_if(True, "ibm-config-required")
         return self._listed(
             "IBM Validation",
             self.problem_if(ibm["endpoint"] == "", "ibm-endpoint-required"),
@@ -237,11 +239,8 @@ class Clients:
 
     # -- scanners ---------------------------------------------------------------------------
 
-    def google_scanner(self, integration: Integration) -> Problem | None:
+    def google_scanner(self, google: Config) -> Problem | None:
         """pkg/scanners/google/google.go."""
-        google = integration.get("google")
-        if google is None:
-            return self.problem_if(True, "google-scanner-config-required")
         missing = self._listed(
             "Google Validation",
             self.problem_if(google["endpoint"] == "", "google-scanner-endpoint-required"),
@@ -262,11 +261,8 @@ class Clients:
             reason = str(error)
         return None if reason is None else Problem("google-service-account-json", reason)
 
-    def clair(self, integration: Integration) -> Problem | None:
+    def clair(self, clair: Config) -> Problem | None:
         """pkg/scanners/clair/clair.go."""
-        clair = integration.get("clair")
-        if clair is None:
-            return self.problem_if(True, "clair-config-required")
         return self._listed("Clair Validation", self.problem_if(clair["endpoint"] == "", "clair-endpoint-required"))
 
     def clair_v4(self, integration: Integration) -> Problem | None:
@@ -278,11 +274,8 @@ class Clients:
             self.problem_if(clair is None or clair["endpoint"] == "", "clair-v4-endpoint-required"),
         )
 
-    def clairify(self, member_rule: str, integration: Integration) -> Problem | None:
-        """pkg/scanners/clairify/clairify.go; the node scanner has another rule for a missing member."""
-        clairify = integration.get("clairify")
-        if clairify is None:
-            return self.problem_if(True, member_rule)
+    def clairify(self, clairify: Config) -> Problem | None:
+        """pkg/scanners/clairify/clairify.go."""
         missing = self.problem_if(clairify["endpoint"] == "", "clairify-endpoint-required")
         return missing or self.clairify_target(clairify)
 
@@ -300,12 +293,9 @@ class Clients:
             return Problem(rule, f"{start}{error}")
         return None
 
-    def scanner_v4(self, member_rule: str, integration: Integration) -> Problem | None:
-        """pkg/scanners/scannerv4/scannerv4.go; the node scanner has another rule for a missing member."""
-        config = integration.get("scannerV4")
-        if config is None:
-            return self.problem_if(True, member_rule)
-        indexer, matcher = config["indexerEndpoint"], config["matcherEndpoint"]
+    def scanner_v4(self, scanner: Config) -> Problem | None:
+        """pkg/scanners/scannerv4/scannerv4.go."""
+        indexer, matcher = scanner["indexerEndpoint"], scanner["matcherEndpoint"]
         return (
             self._address("scanner-v4-indexer-address", indexer)
             or self._address("scanner-v4-matcher-address", matcher)

@@ -111,9 +111,4 @@ def _longest_match(value: bytes, at: int, chain: list[int]) -> int:
 
 def _match(value: bytes, at: int, place: int) -> int:
     most = min(_LONGEST_MATCH, len(value) - at)
-    if value[place : place + most] == value[at : at + most]:
-        return most
-    length = 0
-    while length < most and value[place + length] == value[at + length]:
-        length += 1
-    return length
+    return next((length for length in range(most) if value[place + length] != value[at + length]), most)

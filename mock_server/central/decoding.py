@@ -17,6 +17,7 @@ from mock_server.central.integration import Integration, UpdateRequest, Values
 from mock_server.central.releases import Build
 from mock_server.contract.tables import Contract, Message, Operation
 from mock_server.contract.validator import Validator, Violation
+from mock_server.golang import json as gojson
 from mock_server.golang import url as gourl
 
 MAX_MESSAGE = 24 * 1024 * 1024
@@ -132,14 +133,12 @@ class Decoding:
         value = body.strip(protojson.BLANKS)
         if not _is_json(content_type):
             found.append(Violation("$", "the content type is not application/json"))
-        end = protojson.value_end(value)
+        _, end = gojson.first_value(value) or (0, 0)
         if end < len(value):
             found.append(Violation("$", "data follows the JSON value"))
         try:
             if end <= _LONGEST_EXPLAINED:
-                found += self.validator.request_violations(
-                    operation, operation.path, {}, value[:end], "application/json"
-                )
+                found += self.validator.request_violations(operation, value[:end])
             elif not self.validator.accepts(str(operation.request), self._plain(value[:end], "application/json")):
                 found.append(Violation("$", f"violates the contract; a body of {end} bytes is too long to say where"))
         except (RecursionError, UnicodeError):

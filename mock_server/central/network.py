@@ -63,7 +63,7 @@ class Network:
         try:
             asked = gohttp.asked(url, self.syntax)
         except gourl.UrlError as error:
-            return Reply(unparsed(error))
+            return Reply(str(error))
         return self.reply(method, asked)
 
     def reply(self, method: str, asked: gohttp.Asked) -> Reply:
@@ -103,9 +103,3 @@ class Network:
         if rule.reason:
             raise GivenReason(rule.reason)
         return rule.outcome
-
-
-def unparsed(error: gourl.UrlError) -> str:
-    """Return the text of Go's error for a URL that it does not parse."""
-    url, reason = error.args
-    return f"parse {url}: {reason}"

@@ -27,8 +27,8 @@ BLANKS = b" \t\r\n"
 """The whitespace of JSON."""
 _TOKEN = re.compile(rb'[ \t\r\n]*([-+.0-9A-Za-z]+|[{}\[\],:"])')
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
-_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_SIMPLE = {b'"': '"', b"\\": "\\", b"/": "/", b"b": "\b", b"f": "\f", b"n": "\n", b"r": "\r", b"t": "\t"}
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|u([dD][89a-fA-F]..)|.)", re.DOTALL)
+"""A pair of surrogates, half of one (the group), or any other escape."""
 _NUMBER = re.compile(r"(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?")
 _UNDELIMITED = re.compile(r"[-+._0-9A-Za-z]")
 """Characters that cannot follow a number."""
@@ -74,12 +74,6 @@ def complete(message: Message, sent: Mapping[str, Any]) -> dict[str, Any]:
     return whole
 
 
-def value_end(data: bytes) -> int:
-    """Return the end of the first JSON value of a valid body."""
-    found = gojson.first_value(data)
-    return found[1] if found else 0
-
-
 def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
     """Return the size of a message in protobuf's binary form; `numbers`: the values of the enum."""
     total = 0
@@ -89,19 +83,17 @@ def size(message: Message, value: Values, numbers: Mapping[str, int]) -> int:
             continue
         tag = 1 if field.number < 16 else 2
         if field.repeated:
-            items = sum(_varint(numbers.get(item, item)) for item in found)
-            total += tag + _varint(items) + items
+            length = sum(_varint(numbers.get(item, item)) for item in found)
         elif field.message is not None:
-            inner = size(field.message, found, numbers)
-            total += tag + _varint(inner) + inner
+            length = size(field.message, found, numbers)
         elif field.kind == "string":
             length = len(found.encode())
-            total += tag + _varint(length) + length
         elif field.kind == "timestamp":
-            inner = _timestamp_size(found)
-            total += tag + _varint(inner) + inner
+            length = _timestamp_size(found)
         else:
             total += tag + _varint(int(found))
+            continue
+        total += tag + _varint(length) + length
     return total
 
 
@@ -216,39 +208,24 @@ class Reading:
         return token
 
     def text(self, token: _Token) -> str:
-        """Decode a string token."""
-        parts, at, raw = [], 1, token.raw
-        while True:
-            end = raw.find(b"\\", at, -1)
-            plain = raw[at : end if end >= 0 else -1]
-            try:
-                parts.append(plain.decode())
-            except UnicodeDecodeError:
-                raise self.bad_string(token, "invalid UTF-8 in string") from None
-            if end < 0:
-                return "".join(parts)
-            match = _ESCAPE.match(raw, end)
-            assert match is not None  # the JSON was checked before
-            at = match.end()
-            if match[1] is None:
-                parts.append(_SIMPLE[match[2]])
-                continue
-            point = int(match[1], 16)
-            if 0xD800 <= point < 0xE000:
-                point = self.surrogate_pair(token, point, token.start + at)
-                at += 6
-            parts.append(chr(point))
+        """Decode a string token; the first error from the left counts."""
+        try:
+            text, end = token.raw.decode(), len(token.raw)
+        except UnicodeDecodeError as error:
+            text, end = "", error.start
+        for escape in _ESCAPE.finditer(token.raw, 0, end):
+            if escape[1] is not None:
+                raise self.half_pair(token, token.start + escape.end())
+        if not text:
+            raise self.bad_string(token, "invalid UTF-8 in string")
+        return str(json.loads(text))
 
-    def surrogate_pair(self, token: _Token, high: int, at: int) -> int:
-        """Combine a surrogate with the escape that must follow it, at byte `at` of the body."""
-        following = self.data[at : at + 6]
+    def half_pair(self, token: _Token, end: int) -> Refusal:
+        """Return the refusal of half a surrogate pair that ends at byte `end` of the body."""
+        following = self.data[end : end + 6]
         if len(following) < 6:
-            raise self.rules.refusal("string-encoding", reason="proto: unexpected EOF")
-        match = re.fullmatch(rb"\\u([0-9a-fA-F]{4})", following)
-        low = int(match[1], 16) if match else 0
-        if not (high < 0xDC00 <= low < 0xE000):
-            raise self.bad_string(token, f"invalid escape code {quote(following)} in string")
-        return 0x10000 + ((high - 0xD800) << 10) + (low - 0xDC00)
+            return self.rules.refusal("string-encoding", reason="proto: unexpected EOF")
+        return self.bad_string(token, f"invalid escape code {quote(following)} in string")
 
     def bad_string(self, token: _Token, reason: str) -> Refusal:
         """Return the refusal of an invalid string."""

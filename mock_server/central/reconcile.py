@@ -48,12 +48,10 @@ class Reconcile:
 
     def _verify(self, message: Message, sent: Values, stored: Values, path: tuple[str, ...]) -> None:
         path = (*path, message.go_name)
-        members_seen = False
         for field in message.fields:
             if field.oneof:
-                if not members_seen:
+                if field is message.members[0]:
                     self._verify_member(message, sent, stored, path)
-                members_seen = True
                 continue
             self._verify_message(field, sent[field.name], stored[field.name], path)
             self.reconcile_credential_masked(field, sent[field.name], path)

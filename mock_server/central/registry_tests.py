@@ -10,7 +10,7 @@ from http import HTTPStatus
 
 from mock_server.central.errors import Problem, Rules
 from mock_server.central.integration import Config, Integration
-from mock_server.central.network import GivenReason, Network, unparsed
+from mock_server.central.network import GivenReason, Network
 from mock_server.central.validation import config_member
 from mock_server.contract.tables import Contract
 from mock_server.golang import aws, google_credentials, grpc
@@ -87,7 +87,7 @@ class RegistryTests:
         try:
             asked = gohttp.asked(_docker_url(endpoint) + path, self.network.syntax)
         except gourl.UrlError as error:
-            return unparsed(error)
+            return str(error)
         if (missing := credentials()) is not None:
             return f"Get {quote(str(asked.url))}: {missing}"
         reply = self.network.reply("Get", asked)
@@ -149,7 +149,7 @@ class RegistryTests:
         try:
             url = gourl.parse(_url(clair["endpoint"], "https") + "/v1/namespaces", self.network.syntax)
         except gourl.UrlError as error:
-            return f"incorrect endpoint format: {unparsed(error)}"
+            return f"incorrect endpoint format: {error}"
         asked = gohttp.of(url._replace(query=None))
         reply = self.network.reply("Get", asked)
         if reply.error is not None or reply.status == 200:

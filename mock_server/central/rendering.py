@@ -1,15 +1,15 @@
-"""The bytes of answers, validated against the contract once."""
+"""The bytes of answers, with masked credentials and validated against the contract once."""
 
 from __future__ import annotations
 
 import logging
 from functools import partial
+from typing import Any
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.central.integration import Integration
-from mock_server.central.masking import credentials_masked
-from mock_server.contract.tables import Contract
+from mock_server.central.integration import Integration, Values
+from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator, Violation
 
 log = logging.getLogger("mock_central")
@@ -17,6 +17,17 @@ log = logging.getLogger("mock_central")
 
 class AnswerContractError(AssertionError):
     """An answer of the mock violates the contract: a bug of the mock."""
+
+
+def credentials_masked(message: Message, values: Values) -> dict[str, Any]:
+    """Return a copy with the mask for each field with ``x-scrub: always``, even an empty one (pkg/secrets/scrub.go)."""
+    masked = dict(values)
+    for field in message.fields:
+        if field.scrub == "always":
+            masked[field.name] = MASK
+        elif field.message is not None and masked.get(field.name) is not None:
+            masked[field.name] = credentials_masked(field.message, masked[field.name])
+    return masked
 
 
 class Rendering:

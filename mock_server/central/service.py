@@ -222,25 +222,21 @@ class Service:
 
     def _failed_test(self, integration: Integration) -> Problem | None:
         """testImageIntegration: the problem of the first category that fails, in the order of the request."""
+        builders: Mapping[object, tuple[str, Builder]] = {
+            "REGISTRY": ("registry integration", self.clients.registry),
+            "SCANNER": ("image scanner integration", self.clients.scanner),
+            "NODE_SCANNER": ("node scanner integration", self.clients.node_scanner),
+        }
         for category in integration["categories"]:
-            found: Problem | None = None
-            if category == "REGISTRY":
-                found = self._tested(self.clients.registry, integration, category, "registry integration")
-            elif category == "SCANNER":
-                found = self._tested(self.clients.scanner, integration, category, "image scanner integration")
-            elif category == "NODE_SCANNER":
-                label = "node scanner integration"
-                if unknown := self.clients.node_scanner_type_known(integration):
-                    return Problem(unknown.rule, f"{label}: {unknown.text}")
-                found = self._tested(self.clients.node_scanner, integration, category, label)
-            if found:
-                return found
+            if category not in builders:
+                continue
+            label, build = builders[category]
+            if category == "NODE_SCANNER" and (unknown := self.clients.node_scanner_type_known(integration)):
+                return Problem(unknown.rule, f"{label}: {unknown.text}")
+            if found := build(integration) or self.registry_tests.registry_reachable(integration, category):
+                # The client's error is wrapped once more than that of a type without a node scanner.
+                return Problem(found.rule, f"{label}: {found.text}{INVALID}")
         return None
-
-    def _tested(self, build: Builder, integration: Integration, category: str, label: str) -> Problem | None:
-        found = build(integration) or self.registry_tests.registry_reachable(integration, category)
-        # The client's error is wrapped once more than that of a type without a node scanner.
-        return Problem(found.rule, f"{label}: {found.text}: invalid arguments") if found else None
 
     # -- deleting -----------------------------------------------------------------------------
 

@@ -17,10 +17,7 @@ from mock_server.golang.text import quote
 
 def config_member(message: Message, integration: Integration) -> str | None:
     """Return the name of the config member that is set, or None."""
-    for field in message.members:
-        if field.name in integration:
-            return field.name
-    return None
+    return next((field.name for field in message.members if field.name in integration), None)
 
 
 class Validation:

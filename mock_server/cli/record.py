@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import urllib3
 
 from mock_server import bounded_http
-from mock_server.central import releases
 from mock_server.central.clients import Clients
+from mock_server.central.releases import Build
 from mock_server.contract.tables import MASK, Contract, Message
 from mock_server.contract.validator import Validator
 from mock_server.settings import server_url
@@ -132,7 +132,7 @@ def recorded(listed: list[Any], contract: Contract, validator: Validator) -> dic
         states.StateError: an entry is not an integration.
     """
     found = states.checked(states.document(listed), contract, validator)
-    clients = Clients(contract, releases.of(contract.release))
+    clients = Clients(contract, Build(contract.release))
     invented: dict[str, list[str]] = {}
     integrations = []
     for each in found:

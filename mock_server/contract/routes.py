@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -17,22 +18,6 @@ class Match(NamedTuple):
     id: str
 
 
-class _Item(NamedTuple):
-    """The parts of a path before and after an id in the middle."""
-
-    before: str
-    after: str
-    operation: Operation
-
-    def id_in(self, path: str) -> str | None:
-        """Return the id in a path, or None if the path does not match."""
-        end = len(path) - len(self.after)
-        if end < len(self.before) or not path.startswith(self.before) or not path.endswith(self.after):
-            return None
-        id = path[len(self.before) : end]
-        return None if "/" in id else id
-
-
 class Routes:
     """The paths of one contract. A path without an id wins over one with an id (`/test` over `/{id}`)."""
 
@@ -41,32 +26,24 @@ class Routes:
         self._below = f"{self.collection}/"
         self._methods = {each.method for each in contract.operations.values()}
         self._whole: dict[tuple[str, str], Match] = {}
-        self._items: dict[tuple[str, str], Operation] = {}
-        self._below_items: defaultdict[str, list[_Item]] = defaultdict(list)
+        self._with_id: defaultdict[str, list[tuple[re.Pattern[str], Operation]]] = defaultdict(list)
         for each in contract.operations.values():
-            before, found, after = each.path.partition(ID)
-            if not found:
-                self._whole[each.method, each.path] = Match(each, "")
-            elif not after:
-                self._items[each.method, before.removesuffix("/")] = each
+            if ID in each.path:
+                pattern = re.compile(re.escape(each.path).replace(re.escape(ID), "([^/]*)"))
+                self._with_id[each.method].append((pattern, each))
             else:
-                self._below_items[each.method].append(_Item(before, after, each))
+                self._whole[each.method, each.path] = Match(each, "")
 
     def match(self, method: str, path: str) -> Match | None:
         """Return the operation of a request; `path` is decoded and without its query.
 
         A path with a trailing slash is an item with an empty id, not the collection.
         """
-        found = self._whole.get((method, path))
-        if found is not None:
-            return found
-        parent, _, id = path.rpartition("/")
-        operation = self._items.get((method, parent))
-        if operation is not None:
-            return Match(operation, id)
-        for item in self._below_items.get(method, ()):
-            if (id_in := item.id_in(path)) is not None:
-                return Match(item.operation, id_in)
+        if (whole := self._whole.get((method, path))) is not None:
+            return whole
+        for pattern, operation in self._with_id.get(method, ()):
+            if found := pattern.fullmatch(path):
+                return Match(operation, found[1])
         return None
 
     def has_path(self, path: str) -> bool:

@@ -7,7 +7,7 @@ document here, and exist nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ MASK = "******"
 """Central's mask of credentials (pkg/secrets/scrub.go)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """One field of a message."""
 
@@ -35,13 +35,11 @@ class Field:
     scrub: str | None
     """"always" for a credential, "dependent" for a field that determines where it is sent."""
     validate: str | None
-    default: Any = field(init=False)
-    """The value that Central answers for an unset field; None for a repeated one, which needs a new list each time."""
 
-    def __post_init__(self) -> None:
-        """Compute the default once, because every message needs it."""
-        defaults = {"string": "", "enum": "", "bool": False, "int32": 0}
-        object.__setattr__(self, "default", None if self.repeated else defaults.get(self.kind))
+    @cached_property
+    def default(self) -> Any:
+        """The value that Central answers for an unset field; None for a list, which has to be new each time."""
+        return None if self.repeated else {"string": "", "enum": "", "bool": False, "int32": 0}.get(self.kind)
 
     @property
     def go_name(self) -> str:
@@ -49,7 +47,7 @@ class Field:
         return self.name[0].upper() + self.name[1:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One protobuf message, its fields in the order in which Central writes them."""
 
@@ -58,12 +56,11 @@ class Message:
     fields: tuple[Field, ...]
     by_name: Mapping[str, Field]
     """Both spellings of each field."""
-    members: tuple[Field, ...] = field(init=False)
-    """The fields of which at most one is set: the config members of an integration."""
 
-    def __post_init__(self) -> None:
-        """Compute the members once, because every integration needs them."""
-        object.__setattr__(self, "members", tuple(each for each in self.fields if each.oneof))
+    @cached_property
+    def members(self) -> tuple[Field, ...]:
+        """The fields of which at most one is set: the config members of an integration."""
+        return tuple(each for each in self.fields if each.oneof)
 
     @property
     def go_name(self) -> str:
@@ -104,7 +101,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule of Central; `kind` is explained above `x-rules` in the document."""
+    """One rule of Central; `kind` is explained above `x-rules` in the document.
+
+    `broken`: the behaviour of a server that breaks the rule, if its title does not say that.
+    """
 
     id: str
     title: str
@@ -124,26 +124,15 @@ class Text:
     releases: Span
 
 
-@dataclass(frozen=True, slots=True)
-class RuleHistory:
-    """A rule through all releases: those that have it, and its texts in their order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleHistory(Rule):
+    """A rule through all releases: those that have it, and its texts in their order.
 
-    id: str
-    title: str
-    broken: str
-    """The behaviour of a server that breaks the rule; by default its title."""
-    kind: str
-    source: str
-    status: int
-    code: int
+    `message` has all texts in a line, with their releases if not all have them.
+    """
+
     texts: tuple[Text, ...]
     releases: Span
-
-    @property
-    def message(self) -> str:
-        """All texts in a line, with their releases if not all have them."""
-        texts = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in self.texts)
-        return " / ".join(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +180,6 @@ class Contract:
         self.document: Mapping[str, Any] = view(source, self.release)
         self._schemas: Mapping[str, Any] = self.document["components"]["schemas"]
         self._messages: dict[str, Message] = {}
-        self._later_fields: dict[str, tuple[Field, ...]] = {}
         self._views: dict[Release, Contract] = {self.release: self}
 
     def at(self, release: str | Release) -> Contract:
@@ -287,10 +275,8 @@ class Contract:
 
     def later_fields(self, message: Message) -> tuple[Field, ...]:
         """Return the fields of a message that the oldest release does not have."""
-        if message.name not in self._later_fields:
-            oldest = self.every_release[0].message(message.name).by_name
-            self._later_fields[message.name] = tuple(each for each in message.fields if each.name not in oldest)
-        return self._later_fields[message.name]
+        oldest = self.every_release[0].message(message.name).by_name
+        return tuple(each for each in message.fields if each.name not in oldest)
 
     def example_of(self, message: Message, field: Field) -> Any:
         """Return the example of a field, or its default."""
@@ -345,14 +331,11 @@ class Contract:
     def message(self, schema: str) -> Message:
         """Return the message of a schema."""
         if schema not in self._messages:
-            self._messages[schema] = self._read_message(schema)
+            node = self._schemas[schema]
+            fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
+            by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
+            self._messages[schema] = Message(schema, node["x-proto-message"], fields, by_name)
         return self._messages[schema]
-
-    def _read_message(self, schema: str) -> Message:
-        node = self._schemas[schema]
-        fields = tuple(self._read_field(name, entry) for name, entry in node.get("properties", {}).items())
-        by_name = {name: each for each in fields for name in (each.proto_name, each.name)}
-        return Message(schema, node["x-proto-message"], fields, by_name)
 
     def _read_field(self, name: str, entry: Mapping[str, Any]) -> Field:
         repeated = entry.get("type") == "array"
@@ -379,17 +362,16 @@ class Contract:
 
 
 def _history(id: str, entry: Mapping[str, Any]) -> RuleHistory:
-    texts = entry.get("messages") or [{"text": entry["message"]}] if entry["kind"] != "behaviour" else []
+    written = entry.get("messages") or [{"text": entry["message"]}] if entry["kind"] != "behaviour" else []
+    texts = tuple(Text(each["text"], span_of(each, table=True)) for each in written)
+    shown = (each.text if each.releases.everywhere else f"{each.releases}: {each.text}" for each in texts)
+    same = {key: value for key, value in entry.items() if key not in ("message", "messages", "since", "until")}
     return RuleHistory(
         id,
-        entry["title"],
-        entry.get("broken", entry["title"]),
-        entry["kind"],
-        entry["source"],
-        entry.get("status", 0),
-        entry.get("code", 0),
-        tuple(Text(each["text"], span_of(each, table=True)) for each in texts),
-        span_of(entry, table=True),
+        **{"broken": entry["title"], **same},
+        message=" / ".join(shown),
+        texts=texts,
+        releases=span_of(entry, table=True),
     )
 
 

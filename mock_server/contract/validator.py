@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from openapi_core.datatypes import RequestParameters
 
 HOST = "http://mock-central"
+_NO_BODY = ("MissingRequestBody", "MissingRequiredRequestBody")
+"""Errors of openapi-core, which is imported late."""
 UNKNOWN_FIELD = "is not a field of the contract"
 """Start of the reason if a newer Central may accept the field."""
 _LONGEST_NAME = 64
@@ -52,8 +54,8 @@ class _Request:
     method: str
     path: str
     body: bytes | None
-    content_type: str
     parameters: RequestParameters
+    content_type: str = "application/json"
     host_url: str = HOST
 
 
@@ -75,15 +77,14 @@ class Validator:
             return False  # the validator cannot read the value, such as half a surrogate pair
 
     def _compiled(self, schema: str, answer: bool) -> Callable[[Any], bool]:
-        key = (schema, answer)
-        if key not in self._accepts:
-            document = self.answers_document if answer else self.contract.document
-            self._accepts[key] = jsonschema_rs.Draft202012Validator(
-                {"$ref": f"#/components/schemas/{schema}", "components": document["components"]},
-                formats={"date-time": _is_plain_time},
-                validate_formats=True,
-            ).is_valid
-        return self._accepts[key]
+        document = self.answers_document if answer else self.contract.document
+        compiled = jsonschema_rs.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{schema}", "components": document["components"]},
+            formats={"date-time": _is_plain_time},
+            validate_formats=True,
+        )
+        self._accepts[schema, answer] = compiled.is_valid
+        return compiled.is_valid
 
     @cached_property
     def answers_document(self) -> Mapping[str, Any]:
@@ -111,18 +112,18 @@ class Validator:
         _ = self._requests
 
     def request_violations(
-        self, operation: Operation, path: str, query: Mapping[str, list[str]], body: bytes, content_type: str
+        self, operation: Operation, body: bytes, query: Sequence[tuple[str, str]] = ()
     ) -> list[Violation]:
-        """List the violations of a request; credentials are not checked.
+        """List the violations of a request, apart from its path, content type and credentials.
 
-        `body` is one JSON value or empty.
+        `body` is one JSON value or empty. `query`: its names and values.
         """
-        request = _Request(operation.method.lower(), path, body or None, content_type, _parameters(query, path))
+        request = _Request(operation.method.lower(), operation.path, body or None, _parameters(query))
         return list(_explained(self._requests.request_validator.iter_errors(request)))
 
-    def answer_violations(self, operation: Operation, path: str, status: int, body: bytes) -> list[Violation]:
+    def answer_violations(self, operation: Operation, status: int, body: bytes) -> list[Violation]:
         """List the violations of an answer."""
-        request = _Request(operation.method.lower(), path, None, "", _parameters({}, path))
+        request = _Request(operation.method.lower(), operation.path, None, _parameters())
         return list(_explained(self._answers.response_validator.iter_errors(request, _Answer(status, body))))
 
 
@@ -171,14 +172,11 @@ def _openapi(document: Mapping[str, Any]) -> OpenAPI:
     return OpenAPI.from_dict(open_document, config=Config(spec_validator_cls=None))  # type: ignore[arg-type]
 
 
-def _parameters(query: Mapping[str, list[str]], path: str) -> RequestParameters:
+def _parameters(query: Sequence[tuple[str, str]] = ()) -> RequestParameters:
     from openapi_core.datatypes import RequestParameters
     from werkzeug.datastructures import ImmutableMultiDict
 
-    id = path.rpartition("/")[2]
-    return RequestParameters(
-        query=ImmutableMultiDict([(key, value) for key, values in query.items() for value in values]), path={"id": id}
-    )
+    return RequestParameters(query=ImmutableMultiDict(query), path={"id": "any"})
 
 
 def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
@@ -193,14 +191,8 @@ def _explained(errors: Iterator[Any]) -> Iterator[Violation]:
 
 def _reason(error: Exception) -> str:
     """Return the reason of an error outside of schemas. openapi-core's own text may contain the body."""
-    names = {
-        "MissingRequestBody": "the body is missing",
-        "MissingRequiredRequestBody": "the body is missing",
-        "MediaTypeNotFound": "the content type is not application/json",
-    }
-    for each in (error.__cause__, error):
-        if (reason := names.get(type(each).__name__)) is not None:
-            return reason
+    if any(type(each).__name__ in _NO_BODY for each in (error, error.__cause__)):
+        return "the body is missing"
     return f"violates the contract ({type(error.__cause__ or error).__name__})"
 
 
@@ -226,15 +218,11 @@ def _schema_violations(error: Any, base: str = "$") -> Iterator[Violation]:
         yield Violation(path, "is a second config member; at most one may be set")
     elif validator == "type":
         types = " or ".join([wanted] if isinstance(wanted, str) else wanted)
-        yield Violation(path, f"is {_json_type(error.instance)}, not of type {types}")
+        yield Violation(path, f"is {_JSON_TYPES.get(type(error.instance), 'a number')}, not of type {types}")
     elif validator == "enum":
         yield Violation(path, f"is not one of {', '.join(map(str, wanted))}")
     else:
         yield Violation(path, f"does not meet {validator} {json.dumps(wanted)}")
-
-
-def _json_type(value: Any) -> str:
-    return _JSON_TYPES.get(type(value), "a number")
 
 
 def _step(part: object) -> str:

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-
 from mock_server.gateway.encoding import RULE_HEADER, WARNING_HEADER, header_text
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Request, Response
 from mock_server.gateway.sandbox import CONTROL
 
-log = logging.getLogger("mock_central")
-
 _EXPOSED = f"{RULE_HEADER}, {WARNING_HEADER}, Preference-Applied"
 
 
-class Cors:
-    """Allows calls from browser pages of one origin (`*` for any)."""
+def allow_origin(origin: str, proceed: Proceed) -> Proceed:
+    """Answer preflights of pages of one origin (`*` for any), and let them read the other answers."""
 
-    def __init__(self, origin: str) -> None:
-        self.origin = origin
+    def answer(exchange: Exchange) -> Response:
+        request = exchange.request
+        if origin == "*" and request.path.startswith(CONTROL):  # control calls show stored data
+            return proceed(exchange)
+        response = _preflight(request) if request.is_preflight else proceed(exchange)
+        response = response.with_header("Access-Control-Allow-Origin", origin)
+        response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
+        return response if origin == "*" else response.with_header("Vary", "Origin")
 
-    def __call__(self, proceed: Proceed) -> Proceed:
-        """Return a layer that answers preflights, and lets pages read the other answers."""
-
-        def answer(exchange: Exchange) -> Response:
-            request = exchange.request
-            if not self._is_open(request):
-                return proceed(exchange)
-            response = _preflight(request) if request.is_preflight else proceed(exchange)
-            response = response.with_header("Access-Control-Allow-Origin", self.origin)
-            response = response.with_header("Access-Control-Expose-Headers", _EXPOSED)
-            return response if self.origin == "*" else response.with_header("Vary", "Origin")
-
-        return answer
-
-    def _is_open(self, request: Request) -> bool:
-        """Return whether pages may request this path; `*` does not allow control calls, which show stored data."""
-        return self.origin != "*" or not request.path.startswith(CONTROL)
+    return answer
 
 
 def _preflight(request: Request) -> Response:
@@ -48,9 +34,3 @@ def _preflight(request: Request) -> Response:
         ("Access-Control-Max-Age", "600"),
     )
     return Response(204, headers)
-
-
-def explain_preflight(request: Request) -> None:
-    """Log which option allows a refused preflight."""
-    origin = header_text(request.headers.get("origin", "another origin"))
-    log.warning("refused a cross-origin call from a page of %s; --cors %s allows it", origin, origin)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 
 from mock_server.gateway.exchange import Exchange, Layer, stacked
 from mock_server.gateway.faults import InjectFaults
-from mock_server.gateway.hosts import RequireHost
+from mock_server.gateway.hosts import require_host
 from mock_server.gateway.http_rules import read_short_body, refuse_malformed
 from mock_server.gateway.instance import Instance
 from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import Request, Response
-from mock_server.gateway.sandbox import ChooseSandbox
-from mock_server.gateway.usage import CountUsage
+from mock_server.gateway.sandbox import choose_sandbox
+from mock_server.gateway.usage import count_usage
 from mock_server.sandboxes.sandboxes import MakeInstance, Sandboxes
 from mock_server.simulation.faults import FaultError
 from mock_server.simulation.usage import Usage
@@ -41,10 +42,10 @@ class Gateway:
             *self._added,
             refuse_malformed,
             read_short_body,
-            *([RequireHost(self.sandboxes, hosts)] if hosts else ()),
-            ChooseSandbox(self.sandboxes),
+            *([partial(require_host, self.sandboxes, hosts)] if hosts else ()),
+            partial(choose_sandbox, self.sandboxes),
             self.faults,
-            *([CountUsage(self.usage)] if self.usage is not None else ()),
+            *([partial(count_usage, self.usage)] if self.usage is not None else ()),
         ]
         self._answer = stacked(layers, answer_in_sandbox)
 

@@ -25,27 +25,22 @@ OWN = "/__"
 _LONGEST_NAME = 253
 
 
-class RequireHost:
-    """Refuses requests for host names that are not the server's."""
+def require_host(sandboxes: Sandboxes[Instance], names: Collection[str], proceed: Proceed) -> Proceed:
+    """Refuse requests for host names that are not the server's, before faults and request journal.
 
-    def __init__(self, sandboxes: Sandboxes[Instance], names: Collection[str]) -> None:
-        """`names`: shell patterns; addresses and localhost are always allowed."""
-        self.sandboxes = sandboxes
-        self.names = names
+    `names`: shell patterns; addresses and localhost are always allowed.
+    """
 
-    def __call__(self, proceed: Proceed) -> Proceed:
-        """Return a layer that refuses a request before faults and request journal."""
+    def answer(exchange: Exchange) -> Response:
+        request = exchange.request
+        fault = host_fault(request.path, request.headers.get("host", ""), names)
+        is_url = request.target[:1] not in ("", "/")  # as in requests to proxies; pages cannot send it
+        if not fault or (is_url and not request.path.startswith(OWN)):
+            return proceed(exchange)
+        exchange.refusal = Refusal(RULE, 403, 7, fault)
+        return sandboxes.home.answer(exchange)
 
-        def answer(exchange: Exchange) -> Response:
-            request = exchange.request
-            fault = host_fault(request.path, request.headers.get("host", ""), self.names)
-            is_url = request.target[:1] not in ("", "/")  # as in requests to proxies; pages cannot send it
-            if not fault or (is_url and not request.path.startswith(OWN)):
-                return proceed(exchange)
-            exchange.refusal = Refusal(RULE, 403, 7, fault)
-            return self.sandboxes.home.answer(exchange)
-
-        return answer
+    return answer
 
 
 def is_local(name: str) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 from mock_server.central.errors import Rules
 from mock_server.contract.routes import Routes
-from mock_server.gateway.cors import Cors
+from mock_server.gateway.cors import allow_origin
 from mock_server.gateway.encoding import encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Layer, Proceed, stacked
@@ -15,8 +16,8 @@ from mock_server.gateway.messages import Request
 from mock_server.gateway.metadata import annotate
 from mock_server.gateway.operations import HANDLERS, check_complete, decode, serve
 from mock_server.gateway.paths import clean_path
-from mock_server.gateway.routing import Route
-from mock_server.gateway.validation import ValidateFully
+from mock_server.gateway.routing import route
+from mock_server.gateway.validation import validate_answer, validate_request
 from mock_server.sandboxes.central import Central
 from mock_server.settings import Settings
 
@@ -46,18 +47,18 @@ class Instance:
         self.routes = Routes(central.contract)
         rules = Rules(central.contract)
         self.errors = AnswerErrors(central.rendering, rules, explain_preflights=self.settings.cors is None)
-        full = ValidateFully(central) if self.settings.validation == "full" else None
-        self.route = Route(self.routes, rules, elsewhere)
+        is_full = self.settings.validation == "full"
+        self.route = partial(route, self.routes, rules, elsewhere)
         self.layers: list[Layer] = [
             clean_path,
-            *([Cors(self.settings.cors)] if self.settings.cors is not None else ()),
+            *([partial(allow_origin, self.settings.cors)] if self.settings.cors is not None else ()),
             encode,
-            *([full.answers] if full else ()),
+            *([validate_answer] if is_full else ()),
             self.errors,
             self.route,
             annotate,
             decode,
-            *([full.requests] if full else ()),
+            *([validate_request] if is_full else ()),
         ]
         self._stack()
 

@@ -15,36 +15,31 @@ _GRPC_TYPE = re.compile(r"application/grpc(?:-web)?(?:\+.*)?")
 """Central routes these content types to gRPC, which cannot answer over HTTP/1 (golang.stackrox.io/grpc-http1)."""
 
 
-class Route:
-    """Finds the operation; other paths go `elsewhere`."""
+def route(routes: Routes, rules: Rules, elsewhere: Proceed, proceed: Proceed) -> Proceed:
+    """Find the operation, or let `elsewhere` answer other paths.
 
-    def __init__(self, routes: Routes, rules: Rules, elsewhere: Proceed) -> None:
-        self.routes = routes
-        self.rules = rules
-        self.elsewhere = elsewhere
+    Refuse gRPC and unknown operations, and raise an early refusal now that the operation is known.
+    """
 
-    def __call__(self, proceed: Proceed) -> Proceed:
-        """Refuse gRPC and unknown operations, and raise an early refusal now that the operation is known."""
+    def answer(exchange: Exchange) -> Response:
+        content_type = exchange.request.headers.get("content-type", "")
+        if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
+            raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
+        if OVERRIDE in exchange.request.headers:
+            override_method(exchange)
+        request = exchange.request
+        found = routes.match(request.method, request.path)
+        if found is not None:
+            exchange.operation = found.operation
+            exchange.id = utf8(found.id) if found.id else ""
+        if exchange.refusal is not None:
+            if found is not None and found.operation.request is not None:
+                exchange.body = exchange.body or request.body.read()  # for the request journal
+            raise exchange.refusal
+        if found is not None:
+            return proceed(exchange)
+        if not routes.is_below(request.path):
+            return elsewhere(exchange)
+        raise rules.refusal("method-not-allowed" if routes.has_path(request.path) else "unknown-route")
 
-        def answer(exchange: Exchange) -> Response:
-            content_type = exchange.request.headers.get("content-type", "")
-            if content_type.startswith(_GRPC) and _GRPC_TYPE.fullmatch(content_type):
-                raise Refusal("no-grpc", 500, 13, "Method cannot be downgraded", "text")
-            if OVERRIDE in exchange.request.headers:
-                override_method(exchange)
-            request = exchange.request
-            found = self.routes.match(request.method, request.path)
-            if found is not None:
-                exchange.operation = found.operation
-                exchange.id = utf8(found.id) if found.id else ""
-            if exchange.refusal is not None:
-                if found is not None and found.operation.request is not None:
-                    exchange.body = exchange.body or request.body.read()  # for the request journal
-                raise exchange.refusal
-            if found is not None:
-                return proceed(exchange)
-            if not self.routes.is_below(request.path):
-                return self.elsewhere(exchange)
-            raise self.rules.refusal("method-not-allowed" if self.routes.has_path(request.path) else "unknown-route")
-
-        return answer
+    return answer

@@ -7,33 +7,27 @@ from mock_server.gateway.messages import Response
 from mock_server.simulation.usage import BY_CLUSTER, BY_NAME, Usage
 
 
-class CountUsage:
-    """Counts the requests of the API with their answers."""
+def count_usage(usage: Usage, proceed: Proceed) -> Proceed:
+    """Count the requests of the API with their answers."""
 
-    def __init__(self, usage: Usage) -> None:
-        self.usage = usage
+    def answer(exchange: Exchange) -> Response:
+        response = proceed(exchange)
+        operation = exchange.operation
+        if operation is None and not exchange.rule:
+            return response  # a companion or a control call
+        filters = exchange.filters
+        usage.count(
+            sandbox=exchange.sandbox.name,
+            operation=operation.id if operation is not None else "",
+            status=response.status,
+            rule=exchange.rule,
+            message=exchange.message,
+            body=exchange.body,
+            marks=(*((BY_NAME,) if filters.name else ()), *((BY_CLUSTER,) if filters.cluster else ())),
+            answer=response.body,
+            violations=exchange.violations,
+            fault=exchange.fault,
+        )
+        return response
 
-    def __call__(self, proceed: Proceed) -> Proceed:
-        """Answer a request and count it."""
-
-        def answer(exchange: Exchange) -> Response:
-            response = proceed(exchange)
-            operation = exchange.operation
-            if operation is None and not exchange.rule:
-                return response  # a companion or a control call
-            filters = exchange.filters
-            self.usage.count(
-                sandbox=exchange.sandbox.name,
-                operation=operation.id if operation is not None else "",
-                status=response.status,
-                rule=exchange.rule,
-                message=exchange.message,
-                body=exchange.body,
-                marks=(*((BY_NAME,) if filters.name else ()), *((BY_CLUSTER,) if filters.cluster else ())),
-                answer=response.body,
-                violations=exchange.violations,
-                fault=exchange.fault,
-            )
-            return response
-
-        return answer
+    return answer

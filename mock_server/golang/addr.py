@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from mock_server.golang.text import quote
 
-_HEX = re.compile(rb"[0-9a-fA-F]*")
+_LARGEST_PORT = 65535
 
 
 def error(text: bytes) -> str | None:
@@ -37,6 +35,16 @@ def host_port_error(text: str) -> str | None:
     if "[" in text[inside:]:
         return "unexpected '[' in address"
     return "unexpected ']' in address" if "]" in text[behind:] else None
+
+
+def dial_error(address: str) -> str | None:
+    """Return Go's error for a host and a port that cannot be dialled, or None (Go ``net``: ``Dial``)."""
+    if (reason := host_port_error(address)) is not None:
+        return f"address {address}: {reason}"
+    _, _, port = address.rpartition(":")
+    if port and not (port.isascii() and port.isdigit()):
+        return f"lookup tcp/{port}: unknown port"
+    return f"address {port}: invalid port" if port and int(port[:20]) > _LARGEST_PORT else None
 
 
 def _at(reason: str, rest: bytes) -> str:
@@ -74,9 +82,7 @@ def _ipv6_error(text: bytes) -> str | None:
             return None
     filled = 0  # bytes of the address
     while filled < 16:
-        match = _HEX.match(rest)
-        assert match is not None  # the pattern matches the empty string
-        width = match.end()
+        width = len(rest) - len(rest.lstrip(b"0123456789abcdefABCDEF"))
         if width > 4:
             return _at("each group must have 4 or less digits", rest)
         if width == 0:

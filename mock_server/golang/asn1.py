@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 _PARAMETERS = (
@@ -12,8 +13,7 @@ _PARAMETERS = (
 )
 """Go's notation for a field without parameters."""
 _LONGEST = 1 << 23
-_TAGS = {"int": 2, "big": 2, "bits": 3, "octets": 4, "oid": 6, "sequence": 16, "list": 16}
-_GO_NAMES = {"int": "int", "bits": "BitString", "oid": "ObjectIdentifier"}
+_SEQUENCE = 16
 
 
 class Asn1Error(ValueError):
@@ -22,12 +22,13 @@ class Asn1Error(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One type of value: ``raw`` takes anything."""
+    """One type of value."""
 
-    name: str
-    fields: tuple[Field, ...] = ()
+    tag: int
+    value: Callable[[bytes], Any]
+    """Reads the bytes behind the tag and the length."""
     go_name: str = ""
-    """The name of the struct that a sequence is read into."""
+    """The type that Go reads it into; empty for those that have no name."""
 
 
 class Field(NamedTuple):
@@ -36,19 +37,6 @@ class Field(NamedTuple):
     kind: Kind
     optional: bool = False
     explicit: int | None = None
-
-
-INT, BIG, BITS, OCTETS, OID, RAW = (Kind(name) for name in ("int", "big", "bits", "octets", "oid", "raw"))
-
-
-def sequence(go_name: str, *fields: Field | Kind) -> Kind:
-    """Describe a sequence."""
-    return Kind("sequence", tuple(each if isinstance(each, Field) else Field(each) for each in fields), go_name)
-
-
-def list_of(kind: Kind) -> Kind:
-    """Describe a sequence of any number of values of one kind."""
-    return Kind("list", (Field(kind),))
 
 
 class Read(NamedTuple):
@@ -101,16 +89,14 @@ def _field(data: bytes, start: int, field: Field) -> Read:
         if head.length == 0:
             raise _structure("zero length explicit tag was not an asn1.Flag")
         head, at = _head(data, at)
-    elif kind.name == "raw":
+    elif kind is RAW:
         return Read(data[start : _end(data, at, head.length)], at + head.length)
-    compound = kind.name in ("sequence", "list")
-    if (head.group, head.tag, head.compound) != (0, _TAGS[kind.name], compound):
+    if (head.group, head.tag, head.compound) != (0, kind.tag, kind.tag == _SEQUENCE):
         if field.optional:
             return Read(None, start)
-        name = kind.go_name or _GO_NAMES.get(kind.name, "")
-        raise _structure(f"tags don't match ({_TAGS[kind.name]} vs {head}) {_PARAMETERS} {name} @{at}")
+        raise _structure(f"tags don't match ({kind.tag} vs {head}) {_PARAMETERS} {kind.go_name} @{at}")
     end = _end(data, at, head.length)
-    return Read(_value(data[at:end], kind), end)
+    return Read(kind.value(data[at:end]), end)
 
 
 def _end(data: bytes, at: int, length: int) -> int:
@@ -119,21 +105,7 @@ def _end(data: bytes, at: int, length: int) -> int:
     return at + length
 
 
-def _value(inner: bytes, kind: Kind) -> Any:
-    if kind.name in ("int", "big"):
-        return _integer(inner, bounded=kind.name == "int")
-    if kind.name == "oid":
-        return _object_identifier(inner)
-    if kind.name == "bits":
-        _check_bits(inner)
-    elif kind.name == "sequence":
-        return _members(inner, kind.fields)
-    elif kind.name == "list":
-        return _elements(inner, kind.fields[0])
-    return inner
-
-
-def _members(inner: bytes, fields: Sequence[Field]) -> list[Any]:
+def _members(fields: Sequence[Field], inner: bytes) -> list[Any]:
     values, at = [], 0
     for field in fields:  # more may follow the last one
         value, at = _field(inner, at, field)
@@ -141,18 +113,18 @@ def _members(inner: bytes, fields: Sequence[Field]) -> list[Any]:
     return values
 
 
-def _elements(inner: bytes, field: Field) -> list[Any]:
+def _elements(kind: Kind, inner: bytes) -> list[Any]:
     at = 0
     while at < len(inner):
         head, at = _head(inner, at)
-        if (head.group, head.tag, head.compound) != (0, _TAGS[field.kind.name], True):
+        if (head.group, head.tag, head.compound) != (0, kind.tag, True):
             raise _structure("sequence tag mismatch")
         if at + head.length > len(inner):
             raise _syntax("truncated sequence")
         at += head.length
     values, at = [], 0
     while at < len(inner):
-        value, at = _field(inner, at, field)
+        value, at = _field(inner, at, Field(kind))
         values.append(value)
     return values
 
@@ -232,9 +204,27 @@ def _object_identifier(inner: bytes) -> str:
     return ".".join(map(str, numbers))
 
 
-def _check_bits(inner: bytes) -> None:
+def _bits(inner: bytes) -> bytes:
     if not inner:
         raise _syntax("zero length BIT STRING")
     padding = inner[0]
     if padding > 7 or (len(inner) == 1 and padding > 0) or inner[-1] & ((1 << padding) - 1):
         raise _syntax("invalid padding bits in BIT STRING")
+    return inner
+
+
+INT, BIG = Kind(2, partial(_integer, bounded=True), "int"), Kind(2, partial(_integer, bounded=False))
+BITS, OCTETS, OID = Kind(3, _bits, "BitString"), Kind(4, bytes), Kind(6, _object_identifier, "ObjectIdentifier")
+RAW = Kind(0, bytes)
+"""Takes anything, with its tag and its length."""
+
+
+def sequence(go_name: str, *fields: Field | Kind) -> Kind:
+    """Describe a sequence, which Go reads into a struct of this name."""
+    members = [each if isinstance(each, Field) else Field(each) for each in fields]
+    return Kind(_SEQUENCE, partial(_members, members), go_name)
+
+
+def list_of(kind: Kind) -> Kind:
+    """Describe a sequence of any number of sequences of one kind."""
+    return Kind(_SEQUENCE, partial(_elements, kind))

@@ -22,49 +22,38 @@ TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105 (an address)
 EXCHANGE_URL = "https://sts.googleapis.com/v1/token"
 
 
-def _strings(*names: str) -> dict[str, str | Struct]:
-    return dict.fromkeys(names, "string")
+def _struct(go_type: str, texts: str, **others: str | Struct) -> Struct:
+    """Return a struct; `texts` names its fields that are strings."""
+    return Struct(go_type, {**dict.fromkeys(texts.split(), "string"), **others})
 
 
-_CLIENT_FILE = ("client_id", "client_secret", "auth_uri", "token_uri")
-_SOURCE = _strings(
-    *("file", "url", "environment_id", "region_url", "regional_cred_verification_url", "imdsv2_session_token_url")
-)
-_FORMAT = _strings("type", "subject_token_field_name")
-_EXECUTABLE: dict[str, str | Struct] = {"command": "string", "timeout_millis": "int", "output_file": "string"}
+def _client_file(texts: str = "") -> Struct:
+    """Return the struct of a client-id file, which Google's console offers for download; nobody sees its errors."""
+    fields = _struct("", "client_id client_secret auth_uri token_uri", redirect_uris="[]string")
+    return _struct("", texts, web=fields, installed=fields)
 
 
-def _client_file(package: str, *more: str) -> Struct:
-    """Return the struct of a client-id file, which Google's console offers for download."""
-    name = "google.cred" if package == "google" else "credsfile.Config3LO"
-    fields = Struct(name, _strings(*_CLIENT_FILE) | {"redirect_uris": "[]string"})
-    return Struct("", {"web": fields, "installed": fields, **_strings(*more)})
-
-
-_CONSOLE = _client_file("google")
-_FILE = Struct(
-    "google.credentialsFile",
-    _strings(
-        *("type", "client_email", "private_key_id", "private_key", "auth_uri", "token_uri", "project_id"),
-        *("universe_domain", "client_secret", "client_id", "refresh_token", "audience", "subject_token_type"),
-        *("token_url", "token_info_url", "service_account_impersonation_url", "quota_project_id"),
-        *("workforce_pool_user_project", "revoke_url"),
+def _source(package: str, texts: str = "", **others: str | Struct) -> Struct:
+    """Return the struct of the source of another identity provider's token, with what one library adds."""
+    return _struct(
+        f"{package}.CredentialSource",
+        "file url environment_id region_url regional_cred_verification_url imdsv2_session_token_url " + texts,
+        headers="map[string]string",
+        executable=_struct(f"{package}.ExecutableConfig", "command output_file", timeout_millis="int"),
+        format=_struct(f"{package}.Format", "type subject_token_field_name"),
+        **others,
     )
-    | {
-        "service_account_impersonation": Struct(
-            "google.serviceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
-        ),
-        "delegates": "[]string",
-        "credential_source": Struct(
-            "externalaccount.CredentialSource",
-            _SOURCE
-            | {
-                "headers": "map[string]string",
-                "executable": Struct("externalaccount.ExecutableConfig", _EXECUTABLE),
-                "format": Struct("externalaccount.Format", _FORMAT),
-            },
-        ),
-    },
+
+
+_CONSOLE = _client_file()
+_FILE = _struct(
+    "google.credentialsFile",
+    "type client_email private_key_id private_key auth_uri token_uri project_id universe_domain client_secret "
+    "client_id refresh_token audience subject_token_type token_url token_info_url service_account_impersonation_url "
+    "quota_project_id workforce_pool_user_project revoke_url",
+    service_account_impersonation=Struct("google.serviceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}),
+    delegates="[]string",
+    credential_source=_source("externalaccount"),
 )
 _FILE.fields["source_credentials"] = _FILE  # type: ignore[index]  # a file in a file, at any depth
 _WORKFORCE = re.compile(r"//iam\.googleapis\.com/locations/[^/]+/workforcePools/")
@@ -126,7 +115,7 @@ def _external_error(values: Values, start: str, project: str) -> str | None:
         return f"{start}Audience must be set"
     if values.get("subject_token_type", "") == "":
         return f"{start}Subject token type must be set"
-    if values.get("workforce_pool_user_project", "") and not _WORKFORCE.search(audience):
+    if values.get("workforce_pool_user_project") and not _WORKFORCE.search(audience):
         return f"{start}{project} should not be set for non-workforce pool credentials"
     return None
 
@@ -164,140 +153,119 @@ def _fetched(reply: Reply, start: str) -> str | None:
     return f"oauth2: cannot fetch token: {reply.status} {HTTPStatus(reply.status).phrase}\nResponse: {reply.body}"
 
 
-def _exchanged(url: str, ask: Ask) -> str | None:
-    reply = ask("Post", url)
-    if reply.error is not None and reply.error.startswith("parse "):
-        return f"oauth2/google: failed to properly build http request: {reply.error}"
+def _failed(reply: Reply, start: str, unparsed: str, unsent: str) -> str | None:
+    """Return the error of a reply: of a URL that Go does not parse, of a request without an answer, or of a status."""
     if reply.error is not None:
-        return f"oauth2/google: invalid response from Secure Token Server: {reply.error}"
-    return f"oauth2/google: status code {reply.status}: {reply.body}" if reply.status >= 300 else None
+        return f"{start}{unparsed if reply.error.startswith('parse ') else unsent}: {reply.error}"
+    return f"{start}status code {reply.status}: {reply.body}" if reply.status >= 300 else None
+
+
+def _exchanged(url: str, ask: Ask) -> str | None:
+    unparsed, unsent = "failed to properly build http request", "invalid response from Secure Token Server"
+    return _failed(ask("Post", url), "oauth2/google: ", unparsed, unsent)
 
 
 def _impersonated(values: Values, source_error: str | None, ask: Ask) -> str | None:
     """Return the error of requesting the token of another account, which needs a token itself."""
     url = values["service_account_impersonation_url"]
     reply = ask("Post", url)
-    if reply.error is not None and reply.error.startswith("parse "):
-        return f"oauth2/google: unable to create impersonation request: {reply.error}"
-    if source_error is not None:
-        return f"oauth2/google: unable to generate access token: Post {quote(str(parse(url)))}: {source_error}"
-    if reply.error is not None:
-        return f"oauth2/google: unable to generate access token: {reply.error}"
-    return f"oauth2/google: status code {reply.status}: {reply.body}" if reply.status >= 300 else None
+    if source_error is not None and not (reply.error or "").startswith("parse "):
+        reply = Reply(f"Post {quote(str(parse(url)))}: {source_error}")
+    unparsed, unsent = "unable to create impersonation request", "unable to generate access token"
+    return _failed(reply, "oauth2/google: ", unparsed, unsent)
 
 
 def _subject_error(source: Mapping[str, Any], ask: Ask) -> str | None:
     """Return the error of reading the token of the other identity provider."""
     environment = source.get("environment_id", "")
     if environment.startswith("aws") and len(environment) > 3:
-        match = _AWS.fullmatch(environment)
-        if match is None:
-            return f"{_EXTERNAL}unable to parse credential source"
-        if int(match[1]) != 1:
-            return f"{_EXTERNAL}aws version '{int(match[1])}' is not supported in the current build"
-        if not source.get("url"):
-            return f"{_EXTERNAL}unable to determine the AWS metadata server security credentials endpoint"
-        return None
+        without_url = f"{_EXTERNAL}unable to determine the AWS metadata server security credentials endpoint"
+        return _environment_error(environment, _EXTERNAL) or (None if source.get("url") else without_url)
     if source.get("file"):
         return f"{_EXTERNAL}failed to open credential file {quote(source['file'])}"
     if source.get("url"):
         return _subject_at_url_error(source, ask)
     if "executable" in source:
-        return _executable_error(source["executable"])
+        executable = source["executable"]
+        return _executable_error(executable, executable.get("timeout_millis"), _EXTERNAL) or (
+            f"{_EXTERNAL}executables need to be explicitly allowed "
+            "(set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES to '1') to run"
+        )
     return f"{_EXTERNAL}unable to parse credential source"
 
 
 def _subject_at_url_error(source: Mapping[str, Any], ask: Ask) -> str | None:
-    reply = ask("Get", source["url"])
-    if reply.error is not None and reply.error.startswith("parse "):
-        return f"{_EXTERNAL}HTTP request for URL-sourced credential failed: {reply.error}"
-    if reply.error is not None:
-        return f"{_EXTERNAL}invalid response when retrieving subject token: {reply.error}"
-    if reply.status >= 300:
-        return f"{_EXTERNAL}status code {reply.status}: {reply.body}"
+    unparsed = "HTTP request for URL-sourced credential failed"
+    unsent = "invalid response when retrieving subject token"
+    if found := _failed(ask("Get", source["url"]), _EXTERNAL, unparsed, unsent):
+        return found
     if source.get("format", {}).get("type", "") not in ("", "text", "json"):
         return f"{_EXTERNAL}invalid credential_source file format type"
     return None
 
 
-_EXECUTABLE_SECONDS = (5, 120)
+def _environment_error(environment: str, start: str) -> str | None:
+    """Return the error of an environment of AWS, such as ``aws1``, or None."""
+    match = _AWS.fullmatch(environment)
+    if match is None:
+        return f"{start}unable to parse credential source"
+    version = int(match[1])
+    return None if version == 1 else f"{start}aws version '{version}' is not supported in the current build"
 
 
-def _executable_error(executable: Mapping[str, Any]) -> str:
+def _executable_error(executable: Mapping[str, Any], milliseconds: int | None, start: str) -> str | None:
+    """Return the error of a command that would print the token, or None; `milliseconds` are its time-out, if set."""
     if not executable.get("command"):
-        return f"{_EXTERNAL}missing `command` field — executable command must be provided"
-    least, most = _EXECUTABLE_SECONDS
-    if not least * 1000 <= executable.get("timeout_millis", least * 1000) <= most * 1000:
-        return (
-            f"{_EXTERNAL}invalid `timeout_millis` field — executable timeout must be between {least} and {most} seconds"
-        )
-    return (
-        f"{_EXTERNAL}executables need to be explicitly allowed "
-        "(set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES to '1') to run"
-    )
+        return f"{start}missing `command` field — executable command must be provided"
+    if milliseconds is not None and not 5_000 <= milliseconds <= 120_000:
+        return f"{start}invalid `timeout_millis` field — executable timeout must be between 5 and 120 seconds"
+    return None
 
 
 # -- scanners: cloud.google.com/go/auth credentials ----------------------------------------------------
 
-_SCANNER_CONSOLE = _client_file("credsfile", "universe_domain")
-_CHECKED = Struct("credsfile.fileTypeChecker", {"type": "string"})
-_ACCOUNT = Struct(
+_SCANNER_CONSOLE = _client_file("universe_domain")
+_CHECKED = _struct("credsfile.fileTypeChecker", "type")
+_ACCOUNT = _struct(
     "credsfile.ServiceAccountFile",
-    _strings(
-        *("type", "project_id", "private_key_id", "private_key", "client_email", "client_id", "auth_uri"),
-        *("token_uri", "universe_domain"),
-    ),
+    "type project_id private_key_id private_key client_email client_id auth_uri token_uri universe_domain",
 )
-_USER = Struct(
+_USER = _struct(
     "credsfile.UserCredentialsFile",
-    _strings("type", "client_id", "client_secret", "quota_project_id", "refresh_token", "universe_domain"),
+    "type client_id client_secret quota_project_id refresh_token universe_domain",
 )
-_EXTERNAL_USER = Struct(
+_EXTERNAL_USER = _struct(
     "credsfile.ExternalAccountAuthorizedUserFile",
-    _strings(
-        *("type", "audience", "client_id", "client_secret", "refresh_token", "token_url", "token_info_url"),
-        *("revoke_url", "quota_project_id", "universe_domain"),
-    ),
+    "type audience client_id client_secret refresh_token token_url token_info_url revoke_url quota_project_id "
+    "universe_domain",
 )
-_EXTERNAL_ACCOUNT = Struct(
+_EXTERNAL_ACCOUNT = _struct(
     "credsfile.ExternalAccountFile",
-    _strings(
-        *("type", "client_id", "client_secret", "audience", "subject_token_type"),
-        *("service_account_impersonation_url", "token_url", "token_info_url", "quota_project_id"),
-        *("workforce_pool_user_project", "universe_domain"),
-    )
-    | {
-        "service_account_impersonation": Struct(
-            "credsfile.ServiceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
-        ),
-        "credential_source": Struct(
-            "credsfile.CredentialSource",
-            _SOURCE
-            | _strings("cred_verification_url")
-            | {
-                "headers": "map[string]string",
-                "executable": Struct("credsfile.ExecutableConfig", _EXECUTABLE),
-                "certificate": Struct(
-                    "credsfile.CertificateConfig",
-                    {"use_default_certificate_config": "bool"}
-                    | _strings("certificate_config_location", "trust_chain_path"),
-                ),
-                "format": Struct("credsfile.Format", _FORMAT),
-            },
-        ),
-    },
-)
-_IMPERSONATED = Struct(
-    "credsfile.ImpersonatedServiceAccountFile",
-    _strings("type", "service_account_impersonation_url", "universe_domain")
-    | {"delegates": "[]string", "scopes": "[]string", "source_credentials": "raw"},
-)
-_GDCH = Struct(
-    "credsfile.GDCHServiceAccountFile",
-    _strings(
-        *("type", "format_version", "project", "name", "ca_cert_path", "private_key_id", "private_key"),
-        *("token_uri", "universe_domain"),
+    "type client_id client_secret audience subject_token_type service_account_impersonation_url token_url "
+    "token_info_url quota_project_id workforce_pool_user_project universe_domain",
+    service_account_impersonation=Struct(
+        "credsfile.ServiceAccountImpersonationInfo", {"token_lifetime_seconds": "int"}
     ),
+    credential_source=_source(
+        "credsfile",
+        "cred_verification_url",
+        certificate=_struct(
+            "credsfile.CertificateConfig",
+            "certificate_config_location trust_chain_path",
+            use_default_certificate_config="bool",
+        ),
+    ),
+)
+_IMPERSONATED = _struct(
+    "credsfile.ImpersonatedServiceAccountFile",
+    "type service_account_impersonation_url universe_domain",
+    delegates="[]string",
+    scopes="[]string",
+    source_credentials="raw",
+)
+_GDCH = _struct(
+    "credsfile.GDCHServiceAccountFile",
+    "type format_version project name ca_cert_path private_key_id private_key token_uri universe_domain",
 )
 _KINDS = {
     "service_account": _ACCOUNT,
@@ -381,26 +349,14 @@ def _external_account_error(values: Values) -> str | None:
 
 def _scanner_source_error(source: Mapping[str, Any]) -> str | None:
     environment = source.get("environment_id", "")
-    unusable = "credentials: unable to parse credential source"
     if environment.startswith("aws") and len(environment) > 3:
-        match = _AWS.fullmatch(environment)
-        if match is None:
-            return unusable
-        version = int(match[1])
-        return None if version == 1 else f"credentials: aws version '{version}' is not supported in the current build"
+        return _environment_error(environment, "credentials: ")
     if source.get("file") or source.get("url"):
         return None
     executable = source.get("executable")
     if executable is None:
-        return None if "certificate" in source else unusable
-    if not executable.get("command"):
-        return "credentials: missing `command` field — executable command must be provided"
-    least, most = _EXECUTABLE_SECONDS
-    milliseconds = executable.get("timeout_millis", 0)
-    if milliseconds and not least * 1000 <= milliseconds <= most * 1000:
-        wrong = "invalid `timeout_millis` field — executable timeout"
-        return f"credentials: {wrong} must be between {least} and {most} seconds"
-    return None
+        return None if "certificate" in source else "credentials: unable to parse credential source"
+    return _executable_error(executable, executable.get("timeout_millis") or None, "credentials: ")
 
 
 def _certificate_error(certificate: Mapping[str, Any] | None) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -11,7 +10,6 @@ from mock_server.golang.text import quote
 from mock_server.golang.url import UrlError, UrlSyntax, parse
 
 _RESOLVERS = ("passthrough", "dns", "unix", "unix-abstract")
-_LARGEST_PORT = 65535
 _CODES = {401: "Unauthenticated", 403: "PermissionDenied", 404: "Unimplemented"}
 
 
@@ -28,9 +26,10 @@ class Target(NamedTuple):
     @property
     def host(self) -> str:
         """The host to resolve, or ""."""
-        if self.scheme.startswith("unix") or (self.scheme != "dns" and _port_error(self.address) is not None):
+        if self.scheme.startswith("unix") or (self.scheme != "dns" and goaddr.dial_error(self.address) is not None):
             return ""
-        return _split(self.address)[0]
+        host, _, _ = self.address.rpartition(":")
+        return host.removeprefix("[").removesuffix("]")
 
     @property
     def address(self) -> str:
@@ -56,7 +55,7 @@ def target(text: str, syntax: UrlSyntax) -> Target:
         try:
             url = parse(f"passthrough:///{text}", syntax)
         except UrlError as error:
-            raise TargetError(f"parse {error.args[0]}: {error.args[1]}") from None
+            raise TargetError(str(error)) from None
     endpoint = (url.decoded_path or url.opaque).decode("utf-8", "replace")
     if not url.scheme.startswith("unix"):
         endpoint = endpoint.removeprefix("/")
@@ -77,7 +76,7 @@ def _dns_error(endpoint: str, port: int) -> str | None:
     """Return the error of the DNS resolver for a host with or without a port, or None; `port` is the default."""
     if not endpoint:
         return "dns resolver: missing address"
-    if _is_address(endpoint):
+    if goaddr.error(endpoint.encode()) is None:
         return None
     if goaddr.host_port_error(endpoint) is None:
         return "dns resolver: missing port after port-separator colon" if endpoint.endswith(":") else None
@@ -85,28 +84,6 @@ def _dns_error(endpoint: str, port: int) -> str | None:
     if reason is None:
         return None
     return f"invalid target address {endpoint}, error info: address {endpoint}:{port}: {reason}"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _split(address: str) -> tuple[str, str]:
-    host, _, port = address.rpartition(":")
-    return host.removeprefix("[").removesuffix("]"), port
-
-
-def _port_error(address: str) -> str | None:
-    if (reason := goaddr.host_port_error(address)) is not None:
-        return f"address {address}: {reason}"
-    _, port = _split(address)
-    if port and not (port.isascii() and port.isdigit()):
-        return f"lookup tcp/{port}: unknown port"
-    return f"address {port}: invalid port" if port and int(port[:20]) > _LARGEST_PORT else None
 
 
 def unreachable(asked: Target, outcome: str) -> str | None:
@@ -118,15 +95,14 @@ def unreachable(asked: Target, outcome: str) -> str | None:
         reason = _no_socket(asked)
     elif asked.scheme == "dns" and ": no such host" in outcome:
         return "rpc error: code = Unavailable desc = name resolver error: produced zero addresses"
-    elif (wrong := _port_error(asked.address)) is not None:
+    elif (wrong := goaddr.dial_error(asked.address)) is not None:
         reason = f"dial tcp: {wrong}"
     elif outcome:
         reason = outcome
     else:
         return None
-    start = "" if reason.startswith("tls: ") else "Error while dialing: "
-    text = f"authentication handshake failed: {reason}" if not start else f"{start}{reason}"
-    return f"rpc error: code = Unavailable desc = connection error: desc = {quote(f'transport: {text}')}"
+    what = "authentication handshake failed" if reason.startswith("tls: ") else "Error while dialing"
+    return f"rpc error: code = Unavailable desc = connection error: desc = {quote(f'transport: {what}: {reason}')}"
 
 
 def _no_socket(asked: Target) -> str:

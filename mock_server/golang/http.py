@@ -9,8 +9,6 @@ from typing import NamedTuple
 from mock_server.golang import addr as goaddr
 from mock_server.golang.url import Url, UrlSyntax, parse
 
-_LARGEST_PORT = 65535
-
 
 class Asked(NamedTuple):
     """A request before it is sent."""
@@ -63,11 +61,8 @@ def _failure(asked: Asked) -> str | None:
         return f'unsupported protocol scheme "{url.scheme}"'
     if not url.host:
         return "http: no Host in request URL"
-    if (reason := goaddr.host_port_error(asked.address)) is not None:
-        return f"dial tcp: address {asked.address}: {reason}"
-    if url.port and int(url.port[:20]) > _LARGEST_PORT:
-        return f"dial tcp: address {url.port}: invalid port"
-    return None
+    reason = goaddr.dial_error(asked.address)
+    return None if reason is None else f"dial tcp: {reason}"
 
 
 _STRICT = re.compile(r"-.*|.*-|xn--.*", re.DOTALL)

@@ -45,7 +45,7 @@ def first_value(data: bytes) -> tuple[int, int] | None:
         JsonDepthError: more than `MAX_DEPTH` levels.
         JsonSyntaxError: anything else that is not JSON.
     """
-    start = _skip_space(data, 0)
+    start = _behind(_SPACE, data, 0)
     if start == len(data):
         return None
     return start, _Scanner(data).value_end(start)
@@ -60,42 +60,30 @@ def check_document(text: bytes) -> None:
         found = None
     if found is None:
         raise JsonSyntaxError("unexpected end of JSON input")
-    rest = _skip_space(text, found[1])
+    rest = _behind(_SPACE, text, found[1])
     if rest < len(text):
         raise _invalid(text[rest], "after top-level value")
 
 
 def members(document: bytes) -> Iterator[tuple[str, bytes]]:
-    """Return the members of a valid object: names decoded, values as raw JSON."""
+    """Return the values of a valid object or list as raw JSON, with their names; in a list these are empty."""
     scanner = _Scanner(document)
-    at = _skip_space(document, 1)
-    while document[at] != ord("}"):
+    at = _behind(_SPACE, document, 1)
+    while document[at] not in b"}]":
         if document[at] == ord(","):
-            at = _skip_space(document, at + 1)
-        start = scanner.key_end(at)
+            at = _behind(_SPACE, document, at + 1)
+        name, start = "", at
+        if document.startswith(b"{"):
+            name, start = json.loads(document[at : scanner.string_end(at)]), scanner.key_end(at)
         end = scanner.value_end(start)
-        yield json.loads(document[at : scanner.string_end(at)]), document[start:end]
-        at = _skip_space(document, end)
+        yield name, document[start:end]
+        at = _behind(_SPACE, document, end)
 
 
-def items(document: bytes) -> Iterator[bytes]:
-    """Return the values of a valid list or object as raw JSON."""
-    if document.startswith(b"{"):
-        yield from (value for _, value in members(document))
-        return
-    scanner = _Scanner(document)
-    at = _skip_space(document, 1)
-    while document[at] != ord("]"):
-        if document[at] == ord(","):
-            at = _skip_space(document, at + 1)
-        end = scanner.value_end(at)
-        yield document[at:end]
-        at = _skip_space(document, end)
-
-
-def _skip_space(data: bytes, at: int) -> int:
-    match = _SPACE.match(data, at)
-    assert match is not None  # the pattern matches the empty string
+def _behind(pattern: re.Pattern[bytes], data: bytes, at: int) -> int:
+    """Return the offset behind what a pattern matches, which may be nothing."""
+    match = pattern.match(data, at)
+    assert match is not None  # each of these patterns matches the empty string
     return match.end()
 
 
@@ -122,7 +110,7 @@ class _Scanner:
                 at = self.scalar_end(at, first)
             else:
                 self.push(kind, first)
-                at = _skip_space(self.data, at + 1)
+                at = _behind(_SPACE, self.data, at + 1)
                 if self.byte(at) != first + 2:  # "}" and "]" stand two behind "{" and "["
                     if kind == "object":
                         at = self.key_end(at)
@@ -134,7 +122,7 @@ class _Scanner:
                 if comma := _COMMA.match(self.data, at):
                     at = self.key_end(comma.end()) if in_object else comma.end()
                     break
-                at = _skip_space(self.data, at)
+                at = _behind(_SPACE, self.data, at)
                 byte = self.byte(at)
                 if byte != (ord("}") if in_object else ord("]")):
                     raise _invalid(byte, "after object key:value pair" if in_object else "after array element")
@@ -154,7 +142,7 @@ class _Scanner:
             return match.end()
         if self.byte(at) != ord('"'):
             raise _invalid(self.data[at], "looking for beginning of object key string")
-        at = _skip_space(self.data, self.string_end(at))
+        at = _behind(_SPACE, self.data, self.string_end(at))
         raise _invalid(self.byte(at), "after object key")
 
     def scalar_end(self, at: int, first: int) -> int:
@@ -173,9 +161,7 @@ class _Scanner:
         return at + len(literal)
 
     def string_end(self, at: int) -> int:
-        match = _CHARACTERS.match(self.data, at + 1)
-        assert match is not None  # the pattern matches the empty string
-        at = match.end()
+        at = _behind(_CHARACTERS, self.data, at + 1)
         byte = self.byte(at)
         if byte == ord('"'):
             return at + 1
@@ -194,21 +180,16 @@ class _Scanner:
             first = self.byte(at)
             if first not in b"0123456789":
                 raise _invalid(first, "in numeric literal")
-        at = at + 1 if first == ord("0") else self.digits_end(at)
+        at = at + 1 if first == ord("0") else _behind(_DIGITS, self.data, at)
         if self.data[at : at + 1] == b".":
             if self.byte(at + 1) not in b"0123456789":
                 raise _invalid(self.data[at + 1], "after decimal point in numeric literal")
-            at = self.digits_end(at + 1)
+            at = _behind(_DIGITS, self.data, at + 1)
         if self.data[at : at + 1] in (b"e", b"E"):
             at += 1
             if self.byte(at) in b"+-":
                 at += 1
             if self.byte(at) not in b"0123456789":
                 raise _invalid(self.data[at], "in exponent of numeric literal")
-            at = self.digits_end(at)
+            at = _behind(_DIGITS, self.data, at)
         return at
-
-    def digits_end(self, at: int) -> int:
-        match = _DIGITS.match(self.data, at)
-        assert match is not None  # the pattern matches the empty string
-        return match.end()

@@ -115,7 +115,7 @@ class _Reader:
                 self._texts(value, place)
 
     def _texts(self, value: bytes, place: str) -> None:
-        for item in gojson.items(value):
+        for _, item in gojson.members(value):
             if _kind(item) != "string" and item != b"null":
                 self._wrong(f"{_kind(item)} {place} string")
 

@@ -57,8 +57,6 @@ def normalise(text: str) -> str:
             raise TimestampRangeError(text)
         moment = moment.replace(year=1)
     nanos = fraction[:9].ljust(9, "0")
-    for width in (0, 3, 6):
-        if nanos[width:].strip("0") == "":
-            nanos = nanos[:width]
-            break
+    while nanos.endswith("000"):
+        nanos = nanos[:-3]
     return f"{moment:%Y-%m-%dT%H:%M:%S}".rjust(19, "0") + (f".{nanos}" if nanos else "") + "Z"

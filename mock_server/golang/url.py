@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from mock_server.golang import addr as goaddr
 from mock_server.golang.text import quote
 
 _ESCAPE = re.compile(rb"(?s)%.{0,2}")
 _ESCAPED = re.compile(rb"%([0-9a-fA-F]{2})")
-_HOST_BYTES = re.compile(rb"[A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\"\x80-\xff]")
-_PLAIN_NAME = re.compile(rb"[A-Za-z0-9.-]*")
+_IN_HOST = rb"A-Za-z0-9\-._~!$&'()*+,;=:\[\]<>\""
+_NAME_PART = re.compile(rb"(?s)(%.{0,2})|([^" + _IN_HOST + rb"\x80-\xff])")
+"""An escape, or a byte that is not allowed in a host."""
+_ESCAPABLE_IN_HOST = re.compile(rb"[%\x80-\xff]")
+_ESCAPABLE_IN_ZONE = re.compile(rb"[% " + _IN_HOST + rb"]")
+"""The bytes that may be escaped in a host, and in the zone of an address."""
 MOST_PARAMETERS = 10_000
 """Limit of the fields of a query, in releases of Go that have one (``urlmaxqueryparams``)."""
 _PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
@@ -30,16 +33,19 @@ _ENCODED = re.compile(rb"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})
 _PATH_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=@]")
 _FRAGMENT_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=?@!()*]")
 _USER_BYTES = re.compile(rb"[^A-Za-z0-9\-_.~$&+,;=]")
-_HOST_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~!$&'()*+,;=:\[\]<>\"]")
+_HOST_PLAIN = re.compile(rb"[^" + _IN_HOST + rb"]")
 """The bytes that Go escapes in a path, a fragment, a user name and a host."""
 
 
 class UrlError(ValueError):
-    """A URL that Go does not parse; the text is Go's."""
+    """A URL that Go does not parse; the text is Go's. Those of `parse` have a quoted URL and a reason as `args`."""
+
+    def __str__(self) -> str:
+        return "parse {}: {}".format(*self.args) if len(self.args) == 2 else str(self.args[0])
 
 
-def unescape(text: bytes, check: Callable[[bytes], None] | None = None) -> bytes:
-    """Replace percent escapes; `check` may refuse each escape before it is replaced.
+def unescape(text: bytes) -> bytes:
+    """Replace percent escapes.
 
     Raises:
         UrlError: an escape without two hexadecimal digits.
@@ -47,8 +53,6 @@ def unescape(text: bytes, check: Callable[[bytes], None] | None = None) -> bytes
     for escape in _ESCAPE.findall(text):
         if not _ESCAPED.fullmatch(escape):
             raise _bad_escape(escape)
-        if check is not None:
-            check(escape)
     return _ESCAPED.sub(lambda match: bytes([int(match[1], 16)]), text)
 
 
@@ -118,7 +122,9 @@ class Url(NamedTuple):
     @property
     def host_name(self) -> bytes:
         """The host without port and brackets."""
-        return _without_port(self.host)
+        head, colon, port = self.host.rpartition(b":")
+        host = head if colon and _PORT.fullmatch(colon + port) else self.host
+        return host[1:-1] if host.startswith(b"[") and host.endswith(b"]") else host
 
     @property
     def port(self) -> str:
@@ -135,8 +141,13 @@ def parse(url: str, syntax: UrlSyntax = NEWEST) -> Url:
     """
     whole = url.encode("utf-8", "surrogatepass")
     bare, _, fragment = whole.partition(b"#")
-    found = _named(bare, lambda text: _parsed(text, syntax))
-    return found._replace(fragment=_named(whole, lambda _: _written(fragment, _FRAGMENT_PLAIN)))
+    read = bare
+    try:
+        found = _parsed(bare, syntax)
+        read = whole
+        return found._replace(fragment=_written(fragment, _FRAGMENT_PLAIN))
+    except UrlError as error:
+        raise UrlError(quote(read), str(error)) from None
 
 
 def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
@@ -148,17 +159,6 @@ def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
     if plain := _PLAIN_URL.fullmatch(url):  # no escapes, and no possible error
         return plain[1]
     return parse(url, syntax).host_name.decode("utf-8", "replace")
-
-
-_Step = TypeVar("_Step")
-
-
-def _named(url: bytes, step: Callable[[bytes], _Step]) -> _Step:
-    """Run a step of parsing; add the URL to its error, as Go's ``url.Error`` does."""
-    try:
-        return step(url)
-    except UrlError as error:
-        raise UrlError(quote(url), str(error)) from None
 
 
 def _parsed(url: bytes, syntax: UrlSyntax) -> Url:
@@ -227,7 +227,7 @@ def _parsed_host(host: bytes, syntax: UrlSyntax, *, strict: bool) -> bytes:
     colon = host.find(b":") if strict else host.rfind(b":")
     if colon >= 0:
         _check_port(host[colon:])
-    return _unescaped_host(host)
+    return _unescaped_name(host, _ESCAPABLE_IN_HOST)
 
 
 def _ip_literal(host: bytes, syntax: UrlSyntax) -> bytes:
@@ -237,8 +237,8 @@ def _ip_literal(host: bytes, syntax: UrlSyntax) -> bytes:
     port = host[close + 1 :]
     _check_port(port)
     name = host[1:close]
-    zone = name.find(b"%25")
-    name = _unescaped_host(name) if zone < 0 else _unescaped_host(name[:zone]) + _unescaped_zone(name[zone:])
+    address, percent, zone = name.partition(b"%25")
+    name = _unescaped_name(address, _ESCAPABLE_IN_HOST) + _unescaped_name(percent + zone, _ESCAPABLE_IN_ZONE)
     if syntax.checked_brackets:
         if (reason := goaddr.error(name)) is not None:
             raise UrlError(f"invalid host: ParseAddr({quote(name)}): {reason}")
@@ -252,49 +252,14 @@ def _check_port(port: bytes) -> None:
         raise UrlError(f"invalid port {quote(port)} after host")
 
 
-def _refuse_ascii_escape(escape: bytes) -> None:
-    """Refuse an escape of an ASCII character in a host, except the percent sign of a zone."""
-    if int(escape[1:2], 16) < 8 and escape != b"%25":
-        raise _bad_escape(escape)
-
-
-def _refuse_odd_zone_escape(escape: bytes) -> None:
-    byte = bytes([int(escape[1:], 16)])
-    if escape != b"%25" and byte != b" " and (byte >= b"\x80" or not _HOST_BYTES.fullmatch(byte)):
-        raise _bad_escape(escape)
-
-
-def _unescaped_host(host: bytes) -> bytes:
-    return _unescaped_name(host, _refuse_ascii_escape)
-
-
-def _unescaped_zone(zone: bytes) -> bytes:
-    return _unescaped_name(zone, _refuse_odd_zone_escape)
-
-
-def _unescaped_name(name: bytes, check: Callable[[bytes], None]) -> bytes:
+def _unescaped_name(name: bytes, escapable: re.Pattern[bytes]) -> bytes:
     """Unescape part of a host; the first error from the left counts."""
-    if _PLAIN_NAME.fullmatch(name):
-        return name
-    at = 0
-    while at < len(name):
-        if name[at : at + 1] == b"%":
-            unescape(name[at : at + 3], check)
-            at += 3
-            continue
-        if not _HOST_BYTES.match(name, at):
-            raise UrlError(f"invalid character {quote(name[at : at + 1])} in host name")
-        at += 1
+    for escape, byte in _NAME_PART.findall(name):
+        if byte:
+            raise UrlError(f"invalid character {quote(byte)} in host name")
+        if not escapable.fullmatch(unescape(escape)):
+            raise _bad_escape(escape)
     return unescape(name)
-
-
-def _without_port(host: bytes) -> bytes:
-    head, colon, port = host.rpartition(b":")
-    if colon and _PORT.fullmatch(colon + port):
-        host = head
-    if host.startswith(b"[") and host.endswith(b"]"):
-        host = host[1:-1]
-    return host
 
 
 def parse_query(query: str, most: int | None = MOST_PARAMETERS) -> dict[str, list[str]]:
@@ -345,12 +310,8 @@ def forbidden_host(host: str, *, wide: bool = True) -> str | None:
 
     Without `wide`, hosts are compared literally, as in releases before 5.0.
     """
-    if not wide:
+    if not wide or host in _FORBIDDEN:
         return _FORBIDDEN.get(host)
-    if host == "localhost":
-        return "loopback"
-    if host == "metadata.google.internal":
-        return "metadata"
     if "%" in host or not (host[:1].isdigit() or ":" in host):  # Go's net.ParseIP knows no zones
         return None
     try:

@@ -255,9 +255,8 @@ def _without_identity(mock: Instance, member: str) -> None:
         return original({**sent, member: {**config, "wifEnabled": False}} if config else sent)
 
     clients = mock.central.clients
-    wrapped = partial(build, getattr(clients, member))
-    types = {type for type, each in clients.registries.items() if each == getattr(clients, member)}
-    setattr(clients, "registries", dict(clients.registries) | dict.fromkeys(types, wrapped))  # noqa: B010 (for mypy)
+    changed = {type: partial(build, clients.registries[type]) for type in clients.contract.types_of(member)}
+    setattr(clients, "registries", {**clients.registries, **changed})  # noqa: B010 (for mypy)
 
 
 _state("odd-combinations", "Requires a password of azure despite workload identity")(_without_identity, "azure")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from mock_server.central import protojson, releases
+from mock_server.central import protojson
 from mock_server.central.auth import Auth
 from mock_server.central.clients import Clients
 from mock_server.central.decoding import Decoding
@@ -14,6 +14,7 @@ from mock_server.central.network import Network
 from mock_server.central.reconcile import Reconcile
 from mock_server.central.registry_test_rules import RegistryTestRule
 from mock_server.central.registry_tests import RegistryTests
+from mock_server.central.releases import Build
 from mock_server.central.rendering import Rendering
 from mock_server.central.service import Service
 from mock_server.central.store import Store
@@ -33,7 +34,7 @@ class Central:
         """`contract`: replaces the shipped contract. It is viewed at the release of the settings."""
         self.settings = settings
         self.contract = (contract or contracts.load()).at(settings.central_version)
-        self.build = releases.of(self.contract.release)
+        self.build = Build(self.contract.release)
         self.validator = validators.of(self.contract)
         self.decoding = Decoding(
             self.contract,

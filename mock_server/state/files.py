@@ -161,7 +161,7 @@ def _integration(place: str, entry: Any, contract: Contract, validator: Validato
     entry = contract.fitting(contract.integration, entry)  # a state may come from another release
     if not validator.accepts(contract.integration.name, entry, answer=True):
         operation = contract.operations["PostImageIntegration"]
-        found = validator.request_violations(operation, operation.path, {}, protojson.render(entry), "application/json")
+        found = validator.request_violations(operation, protojson.render(entry))
         raise StateError(f"{place}{str(found[0])[1:] if found else ': is not an integration'}")
     if not entry.get("id"):
         raise StateError(f"{place}.id: is required")

@@ -17,7 +17,7 @@ from mock_server.central.rendering import AnswerContractError
 from mock_server.contract import tables as contracts
 from mock_server.contract.routes import Routes
 from mock_server.contract.tables import Contract
-from mock_server.gateway.cors import Cors
+from mock_server.gateway.cors import allow_origin
 from mock_server.gateway.encoding import GATEWAY_HEADERS, GZIP_FROM, JSON_HEADERS, encode
 from mock_server.gateway.errors import AnswerErrors
 from mock_server.gateway.exchange import Exchange, stacked
@@ -29,9 +29,9 @@ from mock_server.gateway.journal import answer_in_sandbox
 from mock_server.gateway.messages import LONGEST_BODY, NO_BODY, Body, BodyTooLongError, Request, Response
 from mock_server.gateway.operations import decode, serve
 from mock_server.gateway.paths import FORM, clean_path, override_method
-from mock_server.gateway.routing import Route
-from mock_server.gateway.sandbox import ChooseSandbox
-from mock_server.gateway.validation import ValidateFully
+from mock_server.gateway.routing import route
+from mock_server.gateway.sandbox import choose_sandbox
+from mock_server.gateway.validation import validate_answer, validate_request
 from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.settings import Settings
@@ -210,7 +210,7 @@ def sandboxes():
 def chosen(sandboxes, path, headers=None):
     """Return the exchange after the choice of a sandbox, or None if it was answered before, and the answer."""
     passed = []
-    layer = ChooseSandbox(sandboxes)(lambda exchange: passed.append(exchange) or Response(200))
+    layer = choose_sandbox(sandboxes, lambda exchange: passed.append(exchange) or Response(200))
     asked = Exchange(Request("GET", path, headers=headers or {}), sandboxes.default)
     response = layer(asked)
     return (passed[0] if passed else None), response
@@ -437,7 +437,7 @@ PREFLIGHT = {"origin": "http://page", "access-control-request-method": "PUT", "a
 
 
 def test_a_preflight_is_answered_first():
-    response = Cors("http://page")(raising(AssertionError))(exchange("OPTIONS", headers=PREFLIGHT))
+    response = allow_origin("http://page", raising(AssertionError))(exchange("OPTIONS", headers=PREFLIGHT))
     assert (response.status, response.body) == (204, b"")
     assert response.header("Access-Control-Allow-Headers") == "a, b"
     assert response.header("Access-Control-Allow-Origin") == "http://page"
@@ -445,15 +445,15 @@ def test_a_preflight_is_answered_first():
 
 @pytest.mark.parametrize(("origin", "vary"), [("*", 1), ("http://page", 2)])
 def test_a_page_may_read_every_answer(origin, vary):
-    response = Cors(origin)(FINE)(exchange())
+    response = allow_origin(origin, FINE)(exchange())
     assert response.header("Access-Control-Allow-Origin") == origin
     assert [name for name, _ in response.headers].count("Vary") == vary
 
 
 def test_an_asterisk_does_not_allow_control_calls():
     asked = exchange("OPTIONS", "/__admin/state", headers=PREFLIGHT)
-    assert Cors("*")(FINE)(asked) == FINE(asked)
-    assert Cors("http://page")(FINE)(asked).status == 204
+    assert allow_origin("*", FINE)(asked) == FINE(asked)
+    assert allow_origin("http://page", FINE)(asked).status == 204
 
 
 # -- encoding ----------------------------------------------------------------------------------------
@@ -596,9 +596,9 @@ def test_a_refused_preflight_is_explained(caplog, explain):
 def routed(method="GET", path=PATH, **more):
     """Return the operation and id that the router found, or the rule that refused."""
     asked = exchange(method, path, **more)
-    layer = Route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE)
+    answer = route(Routes(CONTRACT), Rules(CONTRACT), lambda _: ELSEWHERE, FINE)
     try:
-        response = layer(FINE)(asked)
+        response = answer(asked)
     except Refusal as refusal:
         return refusal.rule
     return "elsewhere" if response is ELSEWHERE else (asked.operation.id, asked.id)
@@ -646,9 +646,9 @@ def test_a_form_that_names_another_method_becomes_its_query():
 def test_an_early_refusal_is_raised_once_the_operation_is_known():
     asked = exchange("POST", body=b"{}")
     asked.refusal = Refusal("fault", 503, 14, "no")
-    layer = Route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError))
+    answer = route(Routes(CONTRACT), Rules(CONTRACT), raising(AssertionError), raising(AssertionError))
     with pytest.raises(Refusal, match="no"):
-        layer(raising(AssertionError))(asked)
+        answer(asked)
     assert (asked.operation.id, asked.body) == ("PostImageIntegration", b"{}")
 
 
@@ -723,7 +723,7 @@ def test_full_validation_checks_accepted_requests_with_openapi_core(monkeypatch)
     asked = operation("PostImageIntegration", method="POST", body=docker(), validation="full")
     central, seen = asked.sandbox.central, []
     monkeypatch.setattr(central.decoding, "violations", lambda *values: seen.append(values) or ("found",))
-    decode(ValidateFully(central).requests(FINE))(asked)
+    decode(validate_request(FINE))(asked)
     assert len(seen) == 1
     assert asked.violations == ("found",)
 
@@ -741,7 +741,7 @@ def test_full_validation_checks_the_answers_of_operations(monkeypatch, id, body,
     asked.operation = CONTRACT.operations[id] if id else None
     central, found = asked.sandbox.central, []
     monkeypatch.setattr(central.rendering, "answer_broken", found.append)
-    ValidateFully(central).answers(always(Response(200, JSON_HEADERS, body)))(asked)
+    validate_answer(always(Response(200, JSON_HEADERS, body)))(asked)
     assert bool(found) is is_broken
 
 

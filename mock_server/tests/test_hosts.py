@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from mock_server.gateway.exchange import Exchange, Proceed
-from mock_server.gateway.hosts import RequireHost, host_fault, is_cross_site, is_local, page_fault
+from mock_server.gateway.hosts import host_fault, is_cross_site, is_local, page_fault, require_host
 from mock_server.gateway.messages import Response
 from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.serving.server import MockServer, serving
@@ -203,7 +203,7 @@ def test_a_request_without_a_host_may_make_no_control_calls():
 def test_foreign_names_are_accepted_where_pages_cannot_send_them(path, target, refused):
     asked = exchange(path=path, headers={"host": "evil.example"})
     asked.request = asked.request._replace(target=target)
-    found = RequireHost(Sandboxes(asked.sandbox.instance, made), ())(FINE)(asked)
+    found = require_host(Sandboxes(asked.sandbox.instance, made), (), FINE)(asked)
     assert (found.status, asked.refusal is not None) == ((403, True) if refused else (200, False))
 
 

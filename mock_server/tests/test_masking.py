@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from mock_server.central import protojson
-from mock_server.central.masking import credentials_masked
+from mock_server.central.rendering import credentials_masked
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK
 from mock_server.tests.conftest import Api, docker, example, fields, integrations

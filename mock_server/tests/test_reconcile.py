@@ -7,8 +7,8 @@ from hypothesis import assume, given
 
 from mock_server.central import protojson
 from mock_server.central.errors import Refusal
-from mock_server.central.masking import credentials_masked
 from mock_server.central.reconcile import Reconcile
+from mock_server.central.rendering import credentials_masked
 from mock_server.central.validation import config_member
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Field, Message

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mock_server.central import protojson, releases
+from mock_server.central import protojson
 from mock_server.central.errors import Refusal
+from mock_server.central.releases import Build
 from mock_server.central.validation import Validation
 from mock_server.contract import tables as contracts
 from mock_server.contract import validator as validators
@@ -62,7 +63,7 @@ def endpoint_checked(question: dict[str, Any]) -> dict[str, Any]:
         def id_of_name(self, name: str) -> None:
             return None
 
-    validation = Validation(CONTRACT, NoNames(), releases.of(contracts.load().release), managed=False)
+    validation = Validation(CONTRACT, NoNames(), Build(contracts.load().release), managed=False)
     integration = protojson.complete(CONTRACT.integration, {"clair": {"endpoint": question["value"]}})
     found = validation.endpoint(integration)
     return {"error": found.text.removeprefix("invalid endpoint: ")} if found else {"ok": True}
