@@ -21,12 +21,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from contract_tests.checks.validation import refuses_iam
 from contract_tests.engine.central import Central, created_id
 from contract_tests.engine.examples import database
 from contract_tests.engine.exchange import Exchange, Reply
 from contract_tests.engine.failures import BudgetSpent, CheckFailed, PreconditionFailed
 from contract_tests.engine.integrations import Body, masked, member_of
-from contract_tests.oracle.model import Model, check_refusal, check_same, listed
+from contract_tests.oracle.model import Model, Refusal, check_refusal, check_same, listed
 from contract_tests.oracle.steps import too_early
 from contract_tests.strategies import integrations, texts
 from mock_server.contract.tables import MASK
@@ -167,7 +168,7 @@ class IntegrationMachine(RuleBasedStateMachine):
         """POST an integration with a former name."""
         body = self._integration(data) | {"name": self.model.names[id]}
         if refusal := self.model.create_refusal(body):
-            check_refusal(self.central, self.central.create(body), refusal, "a create with a name that is in use again")
+            self._refused(body, self.central.create(body), refusal, "a create with a name that is in use again")
             return multiple()
         return self._created(body)
 
@@ -177,17 +178,19 @@ class IntegrationMachine(RuleBasedStateMachine):
         body = self._integration(data) | {"name": self.model.names[id]}
         refusal = self.model.create_refusal(body)
         assert refusal is not None  # the model says that it exists
-        check_refusal(self.central, self.central.create(body), refusal, "a create with a name that is in use")
+        self._refused(body, self.central.create(body), refusal, "a create with a name that is in use")
 
     @rule(target=alive, id=consumes(alive), data=st.data())
-    def reuse_name(self, id: str, data: st.DataObject) -> str:
+    def reuse_name(self, id: str, data: st.DataObject) -> Any:
         """Rename an integration, DELETE it, and POST another one with its last name."""
         self._updated("PUT", id, self._integration(data))
         self.delete(id)
         return self._created(self._integration(data) | {"name": self.model.names[id]})
 
-    def _created(self, body: Body) -> str:
+    def _created(self, body: Body) -> Any:
         reply = self.central.create(body)
+        if refuses_iam(self.central, body, reply):
+            return multiple()
         self.central.ok(reply, f"a create of type {body['type']}")
         id = created_id(reply)
         self.central.true(id not in self.model.names, "two creates return the same id", expected="another id", got=id)
@@ -240,10 +243,10 @@ class IntegrationMachine(RuleBasedStateMachine):
         reply = self.central.put(id, body) if way == "PUT" else self.central.patch(id, body, update_password)
         what = f"{way} of type {body['type']}"
         if refusal is not None:
-            check_refusal(self.central, reply, refusal, what)
-            return
-        self._answers_nothing(reply, what)
-        self.model.update(id, body, update_password=update_password)
+            self._refused(body, reply, refusal, what)
+        elif not refuses_iam(self.central, body, reply):
+            self._answers_nothing(reply, what)
+            self.model.update(id, body, update_password=update_password)
 
     # -- testing ----------------------------------------------------------------------------------
 
@@ -320,6 +323,10 @@ class IntegrationMachine(RuleBasedStateMachine):
         )
         body: Body = data.draw(without_credentials(self.central, drawn), label="integration")
         return body
+
+    def _refused(self, body: Body, reply: Reply, refusal: Refusal, what: str) -> None:
+        if not refuses_iam(self.central, body, reply):
+            check_refusal(self.central, reply, refusal, what)
 
     def _answers_nothing(self, reply: Reply, what: str) -> None:
         self.central.ok(reply, what)

@@ -132,6 +132,11 @@ def is_managed(central: Central, reply: Reply) -> bool:
     return "ecr-iam-managed" in central.rules and central.text("ecr-iam-managed") in reply.message
 
 
+def refuses_iam(central: Central, body: Body, reply: Reply) -> bool:
+    """Return whether the target is the managed service, and refused a body that is valid elsewhere."""
+    return bool((body.get("ecr") or {}).get("useIam")) and is_managed(central, reply)
+
+
 # -- creating -----------------------------------------------------------------------------------
 
 

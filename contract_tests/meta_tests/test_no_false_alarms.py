@@ -247,3 +247,9 @@ def test_randomly_drawn_token_is_not_a_leak() -> None:
     with patch.object(strategies, "_TEXTS", drawn):
         report = report_on(Settings(auth=True), only=checks)
     assert_green(report, *checks)
+
+
+@pytest.mark.heavy
+def test_managed_target_refuses_generated_iam_roles() -> None:
+    checks = ("lifecycle-machine", "generated-valid", "generated-refused")
+    assert_green(report_on(Settings(managed=True), profile="default", seed=4, only=checks), *checks)

@@ -13,7 +13,6 @@ import yaml
 
 from mock_server.central import protojson
 from mock_server.central.auth import WRITE
-from mock_server.central.decoding import Filters
 from mock_server.central.errors import Refusal
 from mock_server.central.store import Stored
 from mock_server.central.validation import config_member
@@ -145,7 +144,7 @@ def query_value_once(mock: Instance, original: Original, operation: Any, query: 
 
 
 _rule("query-encoding", "Ignores a query that cannot be decoded")(
-    tools.suppress_rule, "central.decoding.query", "query-encoding", answer=Filters()
+    tools.suppress_rule, "central.decoding.parsed_query", "query-encoding", answer={}
 )
 
 
