@@ -262,8 +262,9 @@ class IntegrationMachine(RuleBasedStateMachine):
         """Test an integration whose client cannot be built, so that nothing is contacted."""
         body = self._integration(data) | {"id": id, "categories": ["REGISTRY"], "type": "registry-of-no-kind"}
         reply = self.central.test(body) if way == "/test" else self.central.test_updated(body, True)
-        text = self.central.text("registry-type-known", type=body["type"])
-        self.central.refused(reply, f"POST {way} of a type that is not a registry", text=text)
+        if not refuses_iam(self.central, body, reply):
+            text = self.central.text("registry-type-known", type=body["type"])
+            self.central.refused(reply, f"POST {way} of a type that is not a registry", text=text)
 
     # -- deleting and reading ---------------------------------------------------------------------
 

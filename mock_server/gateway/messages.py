@@ -16,9 +16,9 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class BodyTooLongError(Exception):
-    """A body of more than `LONGEST_BODY` bytes; `size` is None if the client does not announce it."""
+    """A body of more than `LONGEST_BODY` bytes; `size` is as announced, or the number of bytes that were read."""
 
-    def __init__(self, size: int | None) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__(f"a body of {size} bytes")
         self.size = size
 
@@ -60,7 +60,7 @@ class Body:
                     raise BodyTooLongError(size)
                 found = self._read(LONGEST_BODY + 1 if size is None else size)
                 if len(found) > LONGEST_BODY:
-                    raise BodyTooLongError(None)
+                    raise BodyTooLongError(len(found))
                 if size is not None and len(found) < size:
                     raise Refusal("http", 400, 3, f"the body ended after {len(found)} of {size} bytes")
             except (Refusal, BodyTooLongError) as failure:

@@ -123,5 +123,5 @@ def _instance(elsewhere: Proceed, settings: Settings, contract: Contract | None)
 
 def _refuse(error: HTTPException) -> NoReturn:
     if isinstance(error, RequestEntityTooLarge):
-        raise BodyTooLongError(request.content_length) from None
+        raise BodyTooLongError(request.content_length or LONGEST_BODY + 1) from None
     raise Refusal("http", error.code or 400, 3, error.description or error.name)
