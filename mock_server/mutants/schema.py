@@ -185,7 +185,7 @@ _error("error-nested", "Errors are nested in `error`")(
     tools.errors, lambda body: {"error": {"code": body["code"], "message": body["message"]}}
 )
 _error("error-extra-key", "An error shows a stack trace")(tools.errors, lambda body: body | {"stack": "service.py:42"})
-_schema("error-code-text", "`code` of an error is a name", check="error-shape")(
+_error("error-code-text", "`code` of an error is a name")(
     tools.errors, lambda body: body | {"code": "INVALID_ARGUMENT"}
 )
 
