@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from contract_tests.engine.exchange import COLLECTION
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, without
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, without
 from contract_tests.fixtures.bodies import VARIANTS
 from contract_tests.fixtures.cases import GROUPS, Case, catalogue
 from contract_tests.fixtures.choices import Choices
@@ -161,7 +161,7 @@ def configs(
     wanted = tuple(known.categories if categories is None else categories)
     later = {
         field.name: _field_values(field, secrets)
-        for field in contract.later_fields(config_message(contract, type))
+        for field in contract.later_fields(contract.config_message(type))
         if field.kind in _KINDS
     }
     drawn = _CONFIGS[known.member](secrets, wanted)
@@ -444,7 +444,7 @@ def broken(
     if not breach.member:
         del integration[known.member]
     else:
-        message = config_message(contract, integration["type"])
+        message = contract.config_message(integration["type"])
         integration[known.member] = _with_changes(draw, integration[known.member], breach.config, message)
     return _with_changes(draw, integration, breach.changes, contract.integration), contract.rules[rule]
 

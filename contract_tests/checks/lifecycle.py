@@ -13,7 +13,7 @@ from contract_tests.checks.registry import LONGER, check
 from contract_tests.engine.central import Central, brief
 from contract_tests.engine.exchange import COLLECTION, Exchange
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, UNKNOWN_TYPE, Body, config_message, masked
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, UNKNOWN_TYPE, Body, masked
 from contract_tests.oracle.model import check_listed, check_same, check_stored, differences, expected, listed
 from contract_tests.oracle.steps import deleted, filtered, updated
 from contract_tests.oracle.variants import DOCKER_TYPES, ENDPOINTS, UNTAGGED
@@ -191,7 +191,7 @@ def _update_alone(central: Central, type: str, way: str, turn: int) -> None:
 
 def _check_switches(central: Central, type: str) -> None:
     member = central.contract.types[type].member
-    fields = config_message(central.contract, type).by_name
+    fields = central.contract.config_message(type).by_name
     for name in (name for name in ON_SOME_DEPLOYMENTS if name in fields):
         id, _ = central.created(type)
         body = central.integration(type, **{member: {name: True}})
@@ -244,7 +244,7 @@ def _config_of_turn(central: Central, type: str, turn: int) -> Body:
         data = {"username": "AWS", "password": central.secret(), "expiresAt": "2040-02-03T04:05:06Z"}
         return {"registryId": "222222222222", "region": "eu-west-2", "authorizationData": data}
     config: Body = {}
-    for field in config_message(central.contract, type).fields:
+    for field in central.contract.config_message(type).fields:
         if field.message is not None or (
             field.name in ON_SOME_DEPLOYMENTS and not _can_switch(central, type, field.name)
         ):

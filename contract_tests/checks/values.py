@@ -11,7 +11,7 @@ from contract_tests.checks.registry import SERVICE, check
 from contract_tests.checks.validation import reads_as
 from contract_tests.checks.wire import Stored, with_authorization
 from contract_tests.engine.central import Central
-from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, config_message, read_answer, with_masks
+from contract_tests.engine.integrations import SERVICE_ACCOUNT, Body, read_answer, with_masks
 from contract_tests.oracle.model import check_same, expected, listed
 from contract_tests.oracle.variants import ENDPOINTS
 from mock_server.contract.tables import MASK, Message
@@ -225,7 +225,7 @@ def long_values_kept(central: Central) -> None:
 def _long(central: Central, type: str, length: int) -> Body:
     """Return an integration in which each text has `length` characters, if Central allows that."""
     body = central.integration(type)
-    member, fields = central.contract.types[type].member, config_message(central.contract, type).by_name
+    member, fields = central.contract.types[type].member, central.contract.config_message(type).by_name
     config = {
         key: _stretched(key, value, length)
         for key, value in body[member].items()
@@ -289,7 +289,7 @@ def texts_kept(central: Central) -> None:
         member = central.contract.types[type].member
         config = {
             field.name: text
-            for field in config_message(central.contract, type).fields
+            for field in central.contract.config_message(type).fields
             if field.kind == "string" and field.scrub != "always" and not field.name.endswith(_OF_THE_CLIENT)
         }
         body |= {member: body[member] | config, "clusterId": text, "source": dict.fromkeys(SOURCE, text)}

@@ -17,7 +17,7 @@ from contract_tests.checks.registry import check
 from contract_tests.engine.central import Central, brief, created_id
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, PreconditionFailed, Skip
-from contract_tests.engine.integrations import NEEDED, UNKNOWN_TYPE, Body, config_message, member_of, read_answer
+from contract_tests.engine.integrations import NEEDED, UNKNOWN_TYPE, Body, member_of, read_answer
 from contract_tests.oracle.steps import deleted
 from contract_tests.oracle.variants import FORM
 from mock_server.contract.tables import MASK, Message
@@ -645,7 +645,7 @@ def null_is_absent(central: Central) -> None:
         stored = Stored(central)
         for type, meant in _minimal_bodies(central).items():
             member = central.contract.types[type].member
-            nulls = {field.name: None for field in config_message(central.contract, type).fields}
+            nulls = {field.name: None for field in central.contract.config_message(type).fields}
             stored.becomes(meant | {member: nulls | meant[member]}, meant, f"null for the optional fields of {type}")
     with central.case():
         # Null does not skip the test: this error comes from the test. An unknown type contacts nothing.

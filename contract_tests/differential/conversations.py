@@ -119,17 +119,12 @@ class Generator:
             "name": self.random.choice(names),
             "type": kind,
             "categories": list(type_.categories),
-            type_.member: self._config(self._message(type_.member)),
+            type_.member: self._config(self.contract.config_message(kind)),
             "skipTestIntegration": self.random.random() < 0.8,
         }
         for _ in range(self.random.choice((0, 0, 0, 1, 1, 2))):
             self._spoil(body, names)
         return body
-
-    def _message(self, member: str) -> Message:
-        message = self.contract.integration.by_name[member].message
-        assert message is not None  # a config member is a message
-        return message
 
     def _config(self, message: Message) -> dict[str, Any]:
         return {field.name: self._value(field) for field in message.fields if self.random.random() < 0.75}

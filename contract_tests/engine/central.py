@@ -81,7 +81,7 @@ class Central:
         `changes` replace its fields (None removes a field); a dict under the config member's name
         changes fields of the config.
         """
-        known, message = self.contract.types[like], integrations.config_message(self.contract, like)
+        known, message = self.contract.types[like], self.contract.config_message(like)
         member, config = known.member, integrations.config_for(known.member, self.secret)
         for field in self.contract.later_fields(message):
             example = self.contract.example_of(message, field)

@@ -103,13 +103,6 @@ def member_of(contract: Contract, integration: Mapping[str, Any]) -> str | None:
     return next((name for name in members if integration.get(name) is not None), None)
 
 
-def config_message(contract: Contract, type: str) -> Message:
-    """Return the message of a type's config member."""
-    message = contract.integration.by_name[contract.types[type].member].message
-    assert message is not None  # a config member is a message
-    return message
-
-
 def config_for(member: str, secret: Callable[[], str]) -> Body:
     """Return a valid config of a member with every field set; `secret` returns a new credential at each call."""
     return {

@@ -25,9 +25,7 @@ from contract_tests import strategies
 from contract_tests.cli.main import main
 from contract_tests.engine.integrations import NEEDED, Body
 from contract_tests.fixtures import values
-from contract_tests.fixtures.bodies import config_message
 from contract_tests.fixtures.cases import Case, catalogue
-from contract_tests.fixtures.choices import Seeded
 from contract_tests.fixtures.coverage import covered_by_line
 from contract_tests.fixtures.formats import har, jsonl
 from contract_tests.fixtures.generate import Wish, generate
@@ -36,7 +34,6 @@ from contract_tests.fixtures.record import Answer, ClaimError, Mock, record
 from contract_tests.fixtures.replay import replay
 from contract_tests.fixtures.scene import Step
 from contract_tests.fixtures.shipped import whole_set
-from contract_tests.fixtures.values import Values
 from mock_server.contract import tables as contracts
 from mock_server.contract.tables import MASK, Message
 from mock_server.serving.server import serving
@@ -149,7 +146,7 @@ def steps_of(id: str, version: str = NEWEST) -> list[Step]:
 def test_a_full_integration_sets_every_field_that_can_be_combined(type: str) -> None:
     forms = "-".join(categories(type))
     body = steps_of(f"type/{type}/full-{forms}")[-1].body
-    member, message = CONTRACT.types[type].member, config_message(Values(Seeded(), CONTRACT), type)
+    member, message = CONTRACT.types[type].member, CONTRACT.config_message(type)
     assert {field.name for field in message.fields} - set(body[member]) <= {"authorizationData"}
 
 

@@ -194,8 +194,7 @@ def travel(url: str, number: int, token: str, seed: int = 1) -> None:
 
 def _changed(client: Client, type: str, config: Body) -> tuple[str, Any]:
     """Return a field that a credential depends on, with another value."""
-    message = contracts.load().integration.by_name[contracts.load().types[type].member].message
-    assert message is not None  # a config member is a message
+    message = contracts.load().config_message(type)
     name = client.random.choice([each.name for each in message.fields if each.scrub == "dependent"])
     old = config.get(name)
     return name, not old if isinstance(old, bool) else "elsewhere.example.com"

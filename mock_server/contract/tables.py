@@ -200,6 +200,12 @@ class Contract:
         """The contract of the newest patch of each minor, oldest first."""
         return [self.at(release) for release in self.releases.known]
 
+    def config_message(self, type: str) -> Message:
+        """Return the message of a type's config member."""
+        message = self.integration.by_name[self.types[type].member].message
+        assert message is not None  # a config member is a message
+        return message
+
     @cached_property
     def operations(self) -> Mapping[str, Operation]:
         """The operations by their id."""
