@@ -68,10 +68,7 @@ def name_forbidden(central: Central) -> None:
         central.refused_by(reply, "name-forbidden", "a create of that name", name=f'"{name}"')
 """,
     )
-    copy.append(
-        "mock_server/mutants/rules.py",
-        '\n_rule("name-forbidden")(never, "central.validation.name_forbidden")\n',
-    )
+    copy.replace("mock_server/mutants/rules.py", '        name-unique"""', '        name-unique name-forbidden"""')
     copy.replace(
         "contract_tests/fixtures/catalogue/operations.py",
         '    "name-required": (',
