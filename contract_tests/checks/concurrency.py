@@ -103,7 +103,9 @@ def same_name_at_once(central: Central) -> None:
     with Clients(central) as clients:
         for number in central.cases(clients.rounds()):
             name = central.name()
-            bodies = [central.integration(types[(number + n) % len(types)], name=name) for n in range(CLIENTS)]
+            bodies = [
+                central.integration(types[(number + client) % len(types)], name=name) for client in range(CLIENTS)
+            ]
             replies = clients.at_once(creates(central, bodies))
             won = {
                 str(reply.object.get("id")): body
@@ -146,7 +148,7 @@ def creates_at_once(central: Central) -> None:
     types = central.creatable_types
     with Clients(central) as clients:
         for number in central.cases(clients.rounds()):
-            bodies = [central.integration(types[(number * CLIENTS + n) % len(types)]) for n in range(CLIENTS)]
+            bodies = [central.integration(types[(number * CLIENTS + client) % len(types)]) for client in range(CLIENTS)]
             sends = creates(central, bodies)
             *replies, reading = clients.at_once([*sends, central.list])
             for reply in replies:
@@ -175,7 +177,7 @@ def updates_at_once(central: Central) -> None:
         others = {} if central.quick else dict([central.created("clairify")])
         states = [read_answer(central.contract, sent, id)]
         for number in clients.rounds():
-            versions = [_marked_version(central, sent, f"{number}-{n}") for n in range(3)]
+            versions = [_marked_version(central, sent, f"{number}-{client}") for client in range(3)]
             others = {other: _marked_version(central, body, f"{number}-x") for other, body in others.items()}
             sends: list[Send] = [
                 partial(central.put, id, versions[0]),

@@ -1,4 +1,4 @@
-"""Registry of checks by id. A check is a function of a run; its id is that of the rule it checks."""
+"""Registry of checks by id, and their order. A check is a function of `Central`; that of a rule has the rule's id."""
 
 from __future__ import annotations
 
@@ -78,13 +78,12 @@ def check(
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
     """Register a function as a check.
 
-    The title says what is wrong when the check fails. For a rule it comes from the contract (`broken`), as its source
-    does.
-    `needs` names checks that must pass first, besides `FOUNDATION` (`STRUCTURE` for reads); `writes`: the check creates
-    or changes something; `alone`: no other check may run at the same time.
+    `title` says what is wrong when the check fails, `source` is a file of Central; for a rule, both come from the
+    contract. `needs` names checks that must pass first, besides `FOUNDATION` (`STRUCTURE` for reads); `writes`: the
+    check creates or changes something; `alone`: no other check may run at the same time.
 
     Raises:
-        ValueError: the id is already registered, or neither the contract nor the call gives a title.
+        ValueError: the id is already registered, the group is unknown, or there is no title.
     """
 
     def register(function: Callable[[Central], None]) -> Callable[[Central], None]:

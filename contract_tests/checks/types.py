@@ -54,6 +54,7 @@ _LISTED = {
         "assume-role-id-required", "service-account-required",
     )
 } | {"azure-config-required": _AZURE}  # fmt: skip
+"""The same by rule, also for combinations that are no rule."""
 
 
 def text_of(central: Central, rule: str, body: Body) -> str:
@@ -93,7 +94,7 @@ _OPTIONAL = {"google-endpoint-required": "project", "azure-endpoint-required": "
 
 
 def check_type_rule(rule: str) -> Callable[[Central], None]:
-    """Register the check of a rule that refuses creates without a test, and tests."""
+    """Return the check of a rule that refuses creates without a test, and tests."""
 
     def run(central: Central) -> None:
         known = [each for each in BROKEN[rule] if central.has(*each)]
@@ -116,7 +117,7 @@ def check_type_rule(rule: str) -> Callable[[Central], None]:
 
 
 def check_legacy_type_rule(rule: str) -> Callable[[Central], None]:
-    """Register the check of a rule of a type that cannot be created."""
+    """Return the check of a rule of a type that cannot be created."""
 
     def run(central: Central) -> None:
         like, changes = NOT_CREATED[rule]

@@ -103,7 +103,7 @@ def ways_to_send(central: Central, id: str) -> list[Way]:
 
 
 def ways_to_update(central: Central) -> list[tuple[str, Update]]:
-    """Return every request that replaces an integration."""
+    """Return every request that replaces an integration; `oracle.steps.updates` has only those with credentials."""
     return [
         ("PUT", central.put),
         ("PATCH with credentials", partial(central.patch, update_password=True)),

@@ -89,7 +89,7 @@ def _check_flaws_refused(
     """Check that `rule` refuses the flaws in a create, and one of them in each other operation.
 
     Each error contains `text`, followed by that of its flaw. A quick run tries the first `likely` flaws, or `quick`
-    random ones.
+    random ones; a default run tries `default` (None: all). `integration` makes the valid integrations to spoil.
     """
     found, flaws, make = central.rules[rule], list(flaws), integration or central.integration
     central.control_of(make()["type"])

@@ -113,13 +113,13 @@ class Generator:
 
     def _integration(self, names: Sequence[str]) -> dict[str, Any]:
         """Draw an integration: mostly valid, with mistakes here and there."""
-        kind = self.random.choice(self.types)
-        type_ = self.contract.types[kind]
+        type = self.random.choice(self.types)
+        known = self.contract.types[type]
         body: dict[str, Any] = {
             "name": self.random.choice(names),
-            "type": kind,
-            "categories": list(type_.categories),
-            type_.member: self._config(self.contract.config_message(kind)),
+            "type": type,
+            "categories": list(known.categories),
+            known.member: self._config(self.contract.config_message(type)),
             "skipTestIntegration": self.random.random() < 0.8,
         }
         for _ in range(self.random.choice((0, 0, 0, 1, 1, 2))):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from contract_tests.engine import integrations
 from contract_tests.engine.exchange import COLLECTION, Exchange, Reply
 from contract_tests.engine.failures import CheckFailed, NotApplicable, PreconditionFailed
-from contract_tests.engine.integrations import Body
+from contract_tests.engine.integrations import Body, update_body
 from contract_tests.engine.options import Options
 from contract_tests.engine.transport import Transport
 from mock_server.contract import tables as contracts
@@ -127,8 +127,7 @@ class Central:
 
     def has(self, type: str, changes: Mapping[str, Any]) -> bool:
         """Return whether the release has this type and every category that `changes` name."""
-        categories = {name for name in changes.get("categories") or () if isinstance(name, str)}
-        return type in self.contract.types and self.contract.categories.keys() >= categories
+        return integrations.has(type, changes, self.contract)
 
     @property
     def version(self) -> str:
@@ -178,7 +177,7 @@ class Central:
 
     def patch(self, id: str, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
         """PATCH one integration; `update_password` None omits the flag."""
-        return self.send("PATCH", f"{COLLECTION}/{id}", value=_update(config, update_password), **request)
+        return self.send("PATCH", f"{COLLECTION}/{id}", value=update_body(config, update_password), **request)
 
     def delete(self, id: str, query: str = "", **request: Any) -> Reply:
         """DELETE one integration."""
@@ -193,7 +192,7 @@ class Central:
 
     def test_updated(self, config: Any, update_password: bool | None = False, **request: Any) -> Reply:
         """POST /test/updated."""
-        return self.send("POST", f"{COLLECTION}/test/updated", value=_update(config, update_password), **request)
+        return self.send("POST", f"{COLLECTION}/test/updated", value=update_body(config, update_password), **request)
 
     # -- preconditions ----------------------------------------------------------------------------
 
@@ -448,11 +447,6 @@ def created_id(reply: Reply) -> str:
 def brief(reply: Reply) -> dict[str, Any]:
     """Return the status and the body of an answer, as a failure shows them."""
     return {"status": reply.status, "body": reply.json if reply.json is not None else reply.text[:500]}
-
-
-def _update(config: Any, update_password: bool | None) -> Body:
-    body: Body = {} if config is None else {"config": config}
-    return body if update_password is None else body | {"updatePassword": update_password}
 
 
 def _changed(body: Mapping[str, Any], changes: Mapping[str, Any]) -> Body:

@@ -111,6 +111,18 @@ def config_for(member: str, secret: Callable[[], str]) -> Body:
     }
 
 
+def update_body(config: Any, update_password: bool | None) -> Body:
+    """Return the body of PATCH or /test/updated; None leaves the config or the flag out."""
+    body: Body = {} if config is None else {"config": config}
+    return body if update_password is None else body | {"updatePassword": update_password}
+
+
+def has(type: str, changes: Mapping[str, Any], contract: Contract) -> bool:
+    """Return whether a release has a type, and each category that changes to its integration give by name."""
+    categories = changes.get("categories") or ()
+    return type in contract.types and all(each in contract.categories for each in categories if isinstance(each, str))
+
+
 def with_defaults(message: Message, sent: Mapping[str, Any]) -> Body:
     """Return a message as Central stores it: fields that were not sent have their defaults."""
     answer: Body = {}

@@ -1,1 +1,1 @@
-"""A run: the order of the checks, clean-up, verdict, known differences, replay."""
+"""A run: set-up, the checks in their order, clean-up, verdict, known differences, replay."""

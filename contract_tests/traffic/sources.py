@@ -146,13 +146,13 @@ def _fixture(line: Line) -> Iterator[Seen]:
             ended=number + 0.5,
             headers=headers_of((name, value) for name, value in request.get("headers", {}).items() if value),
             body=None if "body_repeat" in request else content_of(request) or b"",
-            reply=_partial(request, answer),
+            reply=_stated_answer(request, answer),
             whole=False,
             headers_kept=False,
         )
 
 
-def _partial(request: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
+def _stated_answer(request: Mapping[str, Any], answer: Mapping[str, Any]) -> bytes | None:
     """Return the body that a fixture states for an answer, as far as it can be judged, or None."""
     value = answer.get("json")
     if answer.get("status", 200) != 200:

@@ -216,7 +216,7 @@ class Reading:
         for escape in _ESCAPE.finditer(token.raw, 0, end):
             if escape[1] is not None:
                 raise self.half_pair(token, token.start + escape.end())
-        if not text:
+        if not text:  # not even quotation marks: the token is not UTF-8
             raise self.bad_string(token, "invalid UTF-8 in string")
         return str(json.loads(text))
 

@@ -85,7 +85,7 @@ def _status(*statuses: int) -> Seen:
     return lambda kind: bool(kind.operation) and kind.status in statuses
 
 
-def _well(*operations: str, mark: str = "") -> Seen:
+def _succeeded(*operations: str, mark: str = "") -> Seen:
     """Return a condition: one of these operations (empty: any) succeeded, with this mark if one is named."""
     return lambda kind: (
         kind.status == 200 and (not operations or kind.operation in operations) and (not mark or mark in kind.marks)
@@ -98,18 +98,18 @@ _TESTS = ("TestImageIntegration", "TestUpdatedImageIntegration")
 _BEHAVIOURS: Mapping[str, Seen] = {
     "answer-headers": lambda kind: bool(kind.operation),
     "error-shape": lambda kind: kind.status >= 400,
-    "create-assigns-id": _well("PostImageIntegration"),
+    "create-assigns-id": _succeeded("PostImageIntegration"),
     "create-rolled-back": lambda kind: kind.operation == "PostImageIntegration" and kind.status == 500,
     "update-not-rolled-back": lambda kind: kind.operation in _WRITES[1:] and kind.status == 500,
-    "path-id-wins": _well(*_WRITES[1:]),
-    "update-replaces": _well(*_WRITES[1:]),
-    "test-stores-nothing": _well(*_TESTS),
-    "list-by-name": _well(mark=BY_NAME),
-    "list-by-cluster": _well(mark=BY_CLUSTER),
-    "credentials-masked": _well(mark=MASK_READ),
-    "stored-credentials-kept": _well(mark=STORED),
-    "mask-taken-literally": lambda kind: _well(*_WRITES, mark=MASK_SENT)(kind) and STORED not in kind.marks,
-    "zero-values-emitted": _well("GetImageIntegration", "GetImageIntegrations"),
+    "path-id-wins": _succeeded(*_WRITES[1:]),
+    "update-replaces": _succeeded(*_WRITES[1:]),
+    "test-stores-nothing": _succeeded(*_TESTS),
+    "list-by-name": _succeeded(mark=BY_NAME),
+    "list-by-cluster": _succeeded(mark=BY_CLUSTER),
+    "credentials-masked": _succeeded(mark=MASK_READ),
+    "stored-credentials-kept": _succeeded(mark=STORED),
+    "mask-taken-literally": lambda kind: _succeeded(*_WRITES, mark=MASK_SENT)(kind) and STORED not in kind.marks,
+    "zero-values-emitted": _succeeded("GetImageIntegration", "GetImageIntegrations"),
 }
 """Rules that refuse nothing, but are visible in a kind of request. Other such rules are not counted."""
 
@@ -131,10 +131,10 @@ _SITUATIONS: tuple[tuple[str, str, Seen, str], ...] = (
     ("too-many-requests", "a 429", _status(429), "mock-central serve --fault 'code=429 every=3'"),
     ("server-error", "a 5xx", lambda kind: bool(kind.operation) and kind.status >= 500,
      "mock-central serve --fault 'code=503 every=3'"),
-    ("other-order", "a list in another order", _well("GetImageIntegrations", mark=DEPLOYED),
+    ("other-order", "a list in another order", _succeeded("GetImageIntegrations", mark=DEPLOYED),
      "mock-central serve --as-deployed"),
     ("credential-in-answer", "an answer to a create with unmasked credentials",
-     _well("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
+     _succeeded("PostImageIntegration", mark=DEPLOYED), "mock-central serve --as-deployed"),
 )  # fmt: skip
 """Common stumbling blocks for clients: id, description, condition, and how to reproduce it."""
 
@@ -254,7 +254,7 @@ _SECTIONS = {
     "fields": ("set the field", _fields),
     "faults": ("met", _faults),
 }
-"""The sections: the start of the sentence about the gaps ("Your tests never saw …"), and the function of the items."""
+"""The verb of a section in the sentence about its gaps ("Your tests never saw …"), and the function of its items."""
 
 
 def thresholds(texts: Iterable[str]) -> dict[str, float]:

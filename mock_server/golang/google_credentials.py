@@ -28,13 +28,16 @@ def _struct(go_type: str, texts: str, **others: str | Struct) -> Struct:
 
 
 def _client_file(texts: str = "") -> Struct:
-    """Return the struct of a client-id file, which Google's console offers for download; nobody sees its errors."""
+    """Return the struct of a client-id file, which Google's console offers for download.
+
+    Its Go types have no names, because no answer shows the error of such a file.
+    """
     fields = _struct("", "client_id client_secret auth_uri token_uri", redirect_uris="[]string")
     return _struct("", texts, web=fields, installed=fields)
 
 
 def _source(package: str, texts: str = "", **others: str | Struct) -> Struct:
-    """Return the struct of the source of another identity provider's token, with what one library adds."""
+    """Return the struct that says where another identity provider's token is, with the fields of one library."""
     return _struct(
         f"{package}.CredentialSource",
         "file url environment_id region_url regional_cred_verification_url imdsv2_session_token_url " + texts,
@@ -363,10 +366,8 @@ def _certificate_error(certificate: Mapping[str, Any] | None) -> str | None:
     """Return the error of loading a certificate; its file is never found, because no file is read."""
     if certificate is None:
         return None
-    usual, place = (
-        certificate.get("use_default_certificate_config", False),
-        certificate.get("certificate_config_location"),
-    )
+    usual = certificate.get("use_default_certificate_config", False)
+    place = certificate.get("certificate_config_location")
     if not usual and not place:
         return (
             'credentials: "certificate" object must either specify a certificate_config_location or '

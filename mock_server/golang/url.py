@@ -20,7 +20,7 @@ _NAME_PART = re.compile(rb"(?s)(%.{0,2})|([^" + _IN_HOST + rb"\x80-\xff])")
 """An escape, or a byte that is not allowed in a host."""
 _ESCAPABLE_IN_HOST = re.compile(rb"[%\x80-\xff]")
 _ESCAPABLE_IN_ZONE = re.compile(rb"[% " + _IN_HOST + rb"]")
-"""The bytes that may be escaped in a host, and in the zone of an address."""
+"""The bytes whose escapes Go accepts in a host, and in the zone of an address."""
 MOST_PARAMETERS = 10_000
 """Limit of the fields of a query, in releases of Go that have one (``urlmaxqueryparams``)."""
 _PLAIN_URL = re.compile(r"http://([A-Za-z0-9.-]*)(?::[0-9]*)?(?:/[A-Za-z0-9./_-]*)?")
@@ -30,15 +30,15 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _SCHEME = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*):")
 _ENCODED = re.compile(rb"(?:[A-Za-z0-9\-_.~!$&'()*+,;=:@/?\[\]]|%[0-9A-Fa-f]{2})*")
 """A path or fragment that Go leaves unchanged; a path contains no question mark."""
-_PATH_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=@]")
-_FRAGMENT_PLAIN = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=?@!()*]")
-_USER_BYTES = re.compile(rb"[^A-Za-z0-9\-_.~$&+,;=]")
-_HOST_PLAIN = re.compile(rb"[^" + _IN_HOST + rb"]")
+_TO_ESCAPE_IN_PATH = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=@]")
+_TO_ESCAPE_IN_FRAGMENT = re.compile(rb"[^A-Za-z0-9\-_.~$&+,/:;=?@!()*]")
+_TO_ESCAPE_IN_USER = re.compile(rb"[^A-Za-z0-9\-_.~$&+,;=]")
+_TO_ESCAPE_IN_HOST = re.compile(rb"[^" + _IN_HOST + rb"]")
 """The bytes that Go escapes in a path, a fragment, a user name and a host."""
 
 
 class UrlError(ValueError):
-    """A URL that Go does not parse; the text is Go's. Those of `parse` have a quoted URL and a reason as `args`."""
+    """Something that Go does not parse; the text is Go's. For a whole URL, `args` are the quoted URL and the reason."""
 
     def __str__(self) -> str:
         return "parse {}: {}".format(*self.args) if len(self.args) == 2 else str(self.args[0])
@@ -111,8 +111,8 @@ class Url(NamedTuple):
         user = b""
         if self.user is not None:
             name, password = self.user
-            user = (_escaped(name, _USER_BYTES) if password is None else name + b":***") + b"@"
-        return b"//" + user + _escaped(self.host, _HOST_PLAIN)
+            user = (_escaped(name, _TO_ESCAPE_IN_USER) if password is None else name + b":***") + b"@"
+        return b"//" + user + _escaped(self.host, _TO_ESCAPE_IN_HOST)
 
     @property
     def decoded_path(self) -> bytes:
@@ -141,13 +141,13 @@ def parse(url: str, syntax: UrlSyntax = NEWEST) -> Url:
     """
     whole = url.encode("utf-8", "surrogatepass")
     bare, _, fragment = whole.partition(b"#")
-    read = bare
+    shown = bare  # Go shows the fragment only in errors about it
     try:
         found = _parsed(bare, syntax)
-        read = whole
-        return found._replace(fragment=_written(fragment, _FRAGMENT_PLAIN))
+        shown = whole
+        return found._replace(fragment=_written(fragment, _TO_ESCAPE_IN_FRAGMENT))
     except UrlError as error:
-        raise UrlError(quote(read), str(error)) from None
+        raise UrlError(quote(shown), str(error)) from None
 
 
 def host_name(url: str, syntax: UrlSyntax = NEWEST) -> str:
@@ -177,8 +177,8 @@ def _parsed(url: bytes, syntax: UrlSyntax) -> Url:
     if rest.startswith(b"//") and (scheme or not rest.startswith(b"///")):
         authority, slash, path = rest[2:].partition(b"/")
         user, host = _read_authority(authority, scheme, syntax)
-        return found._replace(user=user, host=host, path=_written(slash + path, _PATH_PLAIN))
-    return found._replace(omit_host=bool(scheme) and rest.startswith(b"/"), path=_written(rest, _PATH_PLAIN))
+        return found._replace(user=user, host=host, path=_written(slash + path, _TO_ESCAPE_IN_PATH))
+    return found._replace(omit_host=bool(scheme) and rest.startswith(b"/"), path=_written(rest, _TO_ESCAPE_IN_PATH))
 
 
 def _scheme(url: bytes) -> tuple[str, bytes]:
@@ -203,19 +203,19 @@ def _read_authority(
     return (unescape(name), unescape(password) if colon else None), host
 
 
-def _written(text: bytes, plain: re.Pattern[bytes]) -> bytes:
+def _written(text: bytes, to_escape: re.Pattern[bytes]) -> bytes:
     """Return a path or a fragment as Go writes it: unchanged if it is properly encoded."""
     decoded = unescape(text)
-    return text if _ENCODED.fullmatch(text) else _escaped(decoded, plain)
+    return text if _ENCODED.fullmatch(text) else _escaped(decoded, to_escape)
 
 
-def _escaped(text: bytes, plain: re.Pattern[bytes]) -> bytes:
-    return plain.sub(lambda match: b"%%%02X" % match[0][0], text)
+def _escaped(text: bytes, to_escape: re.Pattern[bytes]) -> bytes:
+    return to_escape.sub(lambda match: b"%%%02X" % match[0][0], text)
 
 
 def escaped_host(host: str) -> str:
     """Return a host, with its port, escaped for a URL."""
-    return _escaped(host.encode("utf-8", "surrogatepass"), _HOST_PLAIN).decode()
+    return _escaped(host.encode("utf-8", "surrogatepass"), _TO_ESCAPE_IN_HOST).decode()
 
 
 def _parsed_host(host: bytes, syntax: UrlSyntax, *, strict: bool) -> bytes:

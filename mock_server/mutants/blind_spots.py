@@ -63,6 +63,9 @@ def read_without_gzip(proceed: Proceed, exchange: Exchange) -> Response:
 
 _state("many-kept", "The list ends after 30 integrations")(tools.listed_items, lambda items: items[:30])
 
+_OLD = 80
+"""Number of other writes after which an integration is old."""
+
 
 @_state("unchanged-over-time", "Reads omit the source of an integration after 80 other writes")
 def unchanged_over_time(mock: Instance) -> None:
@@ -80,9 +83,6 @@ def unchanged_over_time(mock: Instance) -> None:
 
     tools.around(store, "put", put)
     tools.shown(mock, aged, (GET,))
-
-
-_OLD = 80
 
 
 _HTTP_STATUS = {3: 400, 5: 404, 6: 409, 7: 403, 8: 429, 12: 501, 13: 500, 16: 401}

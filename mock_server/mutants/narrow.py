@@ -352,6 +352,9 @@ _security("www-authenticate", "A 401 has no WWW-Authenticate", auth=True)(
 
 # -- orders and repetitions ------------------------------------------------------------------------------
 
+_OFTEN = 20
+"""Number of repetitions after which these mutants show."""
+
 
 @_state("creates-repeat", "After 20 deletes without a list in between, a create stores nothing")
 def creates_repeat(mock: Instance) -> None:
@@ -368,7 +371,7 @@ def creates_repeat(mock: Instance) -> None:
 
     def create(original: Original, sent: Integration) -> Any:
         made = original(sent)
-        if deletes[0] >= _SLOTS:
+        if deletes[0] >= _OFTEN:
             deletes[0] = 0
             store.remove(made[0]["id"])
         return made
@@ -376,9 +379,6 @@ def creates_repeat(mock: Instance) -> None:
     tools.around(store, "list_answer", listed)
     tools.around(mock, "central.service.delete", delete)
     tools.around(mock, "central.service.create", create)
-
-
-_SLOTS = 20
 
 
 @_state("updates-repeat", "Every 20th update of an integration stores nothing")
@@ -390,7 +390,7 @@ def updates_repeat(mock: Instance) -> None:
         before = store.get(sent["id"])
         original(sent, update_password=update_password)
         versions[sent["id"]] += 1
-        if before and versions[sent["id"]] % _SLOTS == 0:
+        if before and versions[sent["id"]] % _OFTEN == 0:
             store.put(before.integration)
 
     tools.around(mock, "central.service.update", update)
@@ -403,7 +403,7 @@ def reads_steady(mock: Instance) -> None:
     def get(original: Original, id: str) -> Any:
         found = original(id)
         reads[id] += 1
-        return mock.central.service.get_missing(id) if reads[id] % _SLOTS == 0 else found
+        return mock.central.service.get_missing(id) if reads[id] % _OFTEN == 0 else found
 
     def put(original: Original, integration: Integration) -> Any:
         reads[integration["id"]] = 0

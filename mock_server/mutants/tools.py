@@ -1,4 +1,8 @@
-"""Building blocks of mutants. Each changes only one instance."""
+"""Building blocks of mutants. Each changes only one instance.
+
+Most take the instance and what to change, and are registered with their other arguments: `_state(name, summary)(stored,
+change)`. Those that return a `Mutate` are decorators, between the function that they take and the registration.
+"""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Edge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request; return a complete body in one piece, which servers send at once."""
         is_refused = self.one_process_only and environ.get("wsgi.multiprocess")
-        response = _divided_state() if is_refused else self.gateway(request_of(environ))
+        response = _refusal_of_several_processes() if is_refused else self.gateway(request_of(environ))
         status, headers, body, _, reason = response
         line = f"{status} {reason}" if reason else _STATUS_LINES.get(status) or f"{status} UNKNOWN"
         if not isinstance(body, bytes):
@@ -56,7 +56,7 @@ class Edge:
 
 
 @cache
-def _divided_state() -> Response:
+def _refusal_of_several_processes() -> Response:
     """Return a 500 in Central's error shape for a server with several processes, such as `gunicorn -w 2`."""
     text = (
         "the server runs several processes (wsgi.multiprocess), and each would have its own state in memory; run one "
