@@ -57,6 +57,7 @@ class Target:
             if is_insecure:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # as the option says
         # A kept connection may have been closed.
         again = urllib3.Retry(1, allowed_methods=None, respect_retry_after_header=False)
         self._pools = bounded_http.bounded(

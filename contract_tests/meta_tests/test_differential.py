@@ -221,3 +221,21 @@ def test_broken_body_of_an_answer_is_compared_as_far_as_it_came_and_not_asked_fo
 
 def address_of(server: socket.socket) -> str:
     return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.heavy
+@pytest.mark.served
+def test_target_with_any_certificate_is_read_without_warnings() -> None:
+    started, url = served("--tls")
+    script = (
+        "import sys, time; from contract_tests.differential.targets import Target\n"
+        "target = Target(sys.argv[1], is_insecure=True)\n"
+        "while not target.ask('GET', '/v1/metadata').status: time.sleep(0.05)\n"
+    )
+    try:
+        command = [sys.executable, "-c", script, url.replace("http:", "https:")]
+        ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    finally:
+        started.terminate()
+        started.wait(10)
+    assert (ended.returncode, ended.stderr) == (0, b"")
