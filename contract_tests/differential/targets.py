@@ -57,6 +57,7 @@ class Target:
             if is_insecure:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # as the option says
         # A kept connection may have been closed.
         again = urllib3.Retry(1, allowed_methods=None, respect_retry_after_header=False)
         self._pools = bounded_http.bounded(
@@ -71,8 +72,11 @@ class Target:
         content = None if body is None else json.dumps(body).encode()
         url = self._base + path
         with bounded_http.exact_target(url), suppress(urllib3.exceptions.HTTPError):
-            answer = self._pools.request(method, url, body=content, headers=headers, redirect=False)
-            return Reply(answer.status, {name.lower(): value for name, value in answer.headers.items()}, answer.data)
+            # A request whose answer has begun is not repeated: that could create an integration twice.
+            answer = self._pools.request(
+                method, url, body=content, headers=headers, redirect=False, preload_content=False
+            )
+            return _reply(answer.status, answer.headers.items(), _body(answer))
         return Reply(0, {}, b"")
 
     def ask_once(self, method: str, path: str, body: Any = None) -> Reply:
@@ -109,18 +113,27 @@ def parsed(connection: socket.socket, method: str = "GET") -> Reply:
     answer = http.client.HTTPResponse(connection, method=method)
     try:
         answer.begin()
-        return _reply(answer)
+        try:
+            body = answer.read()
+        except http.client.IncompleteRead as error:
+            body = error.partial
+        return _reply(answer.status, answer.getheaders(), body)
     except http.client.HTTPException as error:
         return Reply(0, {}, str(error).encode()[:200])
 
 
-def _reply(answer: http.client.HTTPResponse) -> Reply:
-    headers = {name.lower(): value for name, value in answer.getheaders()}
-    try:
-        body = answer.read()
-    except http.client.IncompleteRead as error:
-        body = error.partial
+def _body(answer: urllib3.BaseHTTPResponse) -> bytes:
+    """Read the body of an answer, or what comes before the connection breaks."""
+    found = bytearray()
+    with suppress(urllib3.exceptions.HTTPError):
+        for piece in answer.stream(decode_content=False):
+            found += piece
+    return bytes(found)
+
+
+def _reply(status: int, fields: Iterable[tuple[str, str]], body: bytes) -> Reply:
+    headers = {name.lower(): value for name, value in fields}
     if headers.get("content-encoding", "").lower() == "gzip":
         with suppress(OSError, EOFError, zlib.error):  # otherwise it is compared as it came
             body = gzip.decompress(body)
-    return Reply(answer.status, headers, body)
+    return Reply(status, headers, body)

@@ -4,9 +4,11 @@ import gzip
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing, suppress
 
 import pytest
 from click.testing import CliRunner, Result
@@ -186,3 +188,54 @@ def test_foreign_id_from_a_create_is_not_deleted(mocks: dict[str, str]) -> None:
     scanner = next(each["id"] for each in contracts.load().defaults if each["type"] == "scannerv4")
     assert not target.has(scanner, "differential-abc-")
     target.close()
+
+
+ANSWERS = {
+    "cut": (b"Content-Length: 10\r\n\r\nabc", b"abc"),
+    "cut-in-chunks": (b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", b"abc"),
+    "not-gzip": (b"Content-Length: 3\r\nContent-Encoding: gzip\r\n\r\nabc", b"abc"),
+}
+
+
+@pytest.mark.served
+@pytest.mark.parametrize(("answer", "body"), ANSWERS.values(), ids=list(ANSWERS))
+def test_broken_body_of_an_answer_is_compared_as_far_as_it_came_and_not_asked_for_again(
+    answer: bytes, body: bytes
+) -> None:
+    requests = []
+
+    def answer_each(server: socket.socket) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection:
+                    requests.append(connection.recv(65536))
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n" + answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as server, closing(Target(address_of(server))) as target:
+        threading.Thread(target=answer_each, args=(server,), daemon=True).start()
+        reply = target.ask("POST", "/v1/imageintegrations")
+        server.shutdown(socket.SHUT_RDWR)
+    assert (reply.status, reply.body, len(requests)) == (200, body, 1)
+
+
+def address_of(server: socket.socket) -> str:
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.heavy
+@pytest.mark.served
+def test_target_with_any_certificate_is_read_without_warnings() -> None:
+    started, url = served("--tls")
+    script = (
+        "import sys, time; from contract_tests.differential.targets import Target\n"
+        "target = Target(sys.argv[1], is_insecure=True)\n"
+        "while not target.ask('GET', '/v1/metadata').status: time.sleep(0.05)\n"
+    )
+    try:
+        command = [sys.executable, "-c", script, url.replace("http:", "https:")]
+        ended = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    finally:
+        started.terminate()
+        started.wait(10)
+    assert (ended.returncode, ended.stderr) == (0, b"")

@@ -325,6 +325,13 @@ def test_wrong_fixture_is_found(tmp_path: Path) -> None:
     assert {each.check for each in judge_of(file).findings.failures} == {"ibm-api-key-required"}
 
 
+def test_request_journal_needs_no_notes_of_the_mock() -> None:
+    entry = {"number": 1, "time": "2026-08-22T10:00:00.000Z", "ms": 2, "method": "GET", "path": "/v1/imageintegrations",
+             "query": "name=a", "headers": {}, "body": None, "status": 200, "answer": {"integrations": []}}  # fmt: skip
+    (seen,) = sources.journal([entry])
+    assert (seen.target, seen.status, seen.reply) == ("/v1/imageintegrations?name=a", 200, b'{"integrations": []}')
+
+
 @pytest.mark.served
 def test_request_journal_is_judged(tmp_path: Path) -> None:
     def journal(*mutants: str) -> Judge:

@@ -24,6 +24,8 @@ METADATA = "/v1/metadata"
 """The path that returns Central's release; the web UI asks for it every ten seconds."""
 _FORMS = "HAR, request journal or JSON Lines of fixtures"
 _USUAL_PORTS = {"http": ":80", "https": ":443"}
+_NOTES: dict[str, Any] = {"operation": "", "rule": "", "warnings": [], "fault": ""}
+"""What an entry of a journal may lack, because it tells nothing about the request."""
 _ROUNDING = 0.002
 """Uncertainty, in seconds, of the journal's times, which have milliseconds."""
 
@@ -118,7 +120,8 @@ def version_in(seen: Seen) -> str:
 
 def journal(entries: list[Mapping[str, Any]]) -> list[Seen]:
     """Return the requests of a journal in the form of `GET /__admin/requests`."""
-    return _in_order(har.read(har_of(sorted(entries, key=lambda each: int(each["number"])), SOME)["log"]))
+    in_turn = sorted(entries, key=lambda each: int(each["number"]))
+    return _in_order(har.read(har_of([_NOTES | dict(each) for each in in_turn], SOME)["log"]))
 
 
 def _in_order(entries: Iterable[Seen]) -> list[Seen]:
