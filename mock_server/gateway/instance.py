@@ -53,12 +53,12 @@ class Instance:
             clean_path,
             *([partial(allow_origin, self.settings.cors)] if self.settings.cors is not None else ()),
             encode,
-            *([validate_answer] if is_full else ()),
+            *([partial(validate_answer, central)] if is_full else ()),
             self.errors,
             self.route,
             annotate,
             decode,
-            *([validate_request] if is_full else ()),
+            *([partial(validate_request, central)] if is_full else ()),
         ]
         self._stack()
 

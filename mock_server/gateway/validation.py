@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import Response
+from mock_server.sandboxes.central import Central
 
 
-def validate_request(proceed: Proceed) -> Proceed:
+def validate_request(central: Central, proceed: Proceed) -> Proceed:
     """Validate requests that the compiled validator accepted."""
 
     def answer(exchange: Exchange) -> Response:
-        operation, central = exchange.operation, exchange.sandbox.instance.central
+        operation = exchange.operation
         assert operation is not None  # only operations come here
         if operation.request is not None and not exchange.violations:
             content_type = exchange.request.headers.get("content-type", "")
@@ -29,16 +30,15 @@ def validate_request(proceed: Proceed) -> Proceed:
     return answer
 
 
-def validate_answer(proceed: Proceed) -> Proceed:
+def validate_answer(central: Central, proceed: Proceed) -> Proceed:
     """Validate the answers of operations, including refusals."""
 
     def answer(exchange: Exchange) -> Response:
         response = proceed(exchange)
-        operation, central = exchange.operation, exchange.sandbox.instance.central
-        if operation is None:
-            return response
-        if found := central.validator.answer_violations(operation, response.status, response.bytes):
-            central.rendering.answer_broken(found)
+        if exchange.operation is not None:
+            found = central.validator.answer_violations(exchange.operation, response.status, response.bytes)
+            if found:
+                central.rendering.answer_broken(found)
         return response
 
     return answer

@@ -723,7 +723,7 @@ def test_full_validation_checks_accepted_requests_with_openapi_core(monkeypatch)
     asked = operation("PostImageIntegration", method="POST", body=docker(), validation="full")
     central, seen = asked.sandbox.central, []
     monkeypatch.setattr(central.decoding, "violations", lambda *values: seen.append(values) or ("found",))
-    decode(validate_request(FINE))(asked)
+    decode(validate_request(central, FINE))(asked)
     assert len(seen) == 1
     assert asked.violations == ("found",)
 
@@ -741,7 +741,7 @@ def test_full_validation_checks_the_answers_of_operations(monkeypatch, id, body,
     asked.operation = CONTRACT.operations[id] if id else None
     central, found = asked.sandbox.central, []
     monkeypatch.setattr(central.rendering, "answer_broken", found.append)
-    validate_answer(always(Response(200, JSON_HEADERS, body)))(asked)
+    validate_answer(central, always(Response(200, JSON_HEADERS, body)))(asked)
     assert bool(found) is is_broken
 
 
