@@ -53,12 +53,19 @@ class _Judging:
         self._version_from = GIVEN
 
     def judge(self, reported: str = "") -> Judge:
-        """Return a judge for the release; `reported` is the release in the traffic, or "" if it has none."""
+        """Return a judge for the release; `reported` is the release in the traffic, or "" if it has none.
+
+        Raises:
+            HarnessError: the release is unknown.
+        """
         from contract_tests.traffic.judge import Judge
 
         self._version_from = GIVEN if self.given else REPORTED if reported else ASSUMED
         version = self.given or reported or contracts.load().releases.newest.line
-        return Judge(version, others_write=self.others_write)
+        try:
+            return Judge(version, others_write=self.others_write)
+        except ValueError as error:
+            raise HarnessError(f"{error}; choose one with --central-version") from None
 
     def conclude(self, judge: Judge, origin: str) -> int:
         """Print the verdict, write the reports and return the exit status; `origin` is the URL of the Central."""

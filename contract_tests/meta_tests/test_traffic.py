@@ -468,6 +468,21 @@ def test_incomplete_recording_is_not_a_fault_of_central(tmp_path: Path, change: 
     assert done.exit_code in (0, 3), done.output
 
 
+def test_method_that_is_no_text_is_judged(tmp_path: Path) -> None:
+    done = audit(of_entries(tmp_path, entry("\ud800", f"https://central.example.com{PATH}", 405, answer="{}")))
+    assert done.exit_code in (0, 1, 3), done.output
+
+
+def test_fixtures_of_an_unknown_release_are_refused(tmp_path: Path) -> None:
+    line = json.loads((ROOT / "fixtures/refused.jsonl").read_text("utf-8").partition("\n")[0])
+    file = tmp_path / "newer.jsonl"
+    file.write_text(json.dumps(line | {"central": "9.9"}))
+    done = audit(file)
+    assert done.exit_code == 2
+    assert done.output.startswith("Error: '9.9' is not a release of Central")
+    assert audit(file, "--central-version", "5.0").exit_code in (0, 3)
+
+
 def test_har_without_api_requests_is_reported(tmp_path: Path) -> None:
     done = audit(of_entries(tmp_path, entry("GET", f"https://central.example.com/central{PATH}", 200, answer="{}")))
     assert done.exit_code == 3

@@ -78,7 +78,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     if body is None and not posted and request.get("bodySize", 0) in (0, -1):
         body = b""
     return Seen(
-        method=str(request["method"]).upper(),
+        method=str(request["method"]).upper().encode("ascii", "backslashreplace").decode(),
         target=url.path + (f"?{url.query}" if url.query else ""),
         status=max(int(response["status"] or 0), 0),  # some programs write -1 if there was no answer
         began=began / 1e6,
