@@ -74,7 +74,7 @@ def _is_indent_wanted(query: str, headers: Mapping[str, str]) -> bool:
 def _accepts_gzip(header: str) -> bool:
     """Return whether gzip has a weight above zero, as Central's gzip handler reads it."""
     weight = 0.0
-    for each in header.split(",") if header else ():
+    for each in header.split(","):
         coding, *parameters = (part.strip() for part in each.split(";"))
         if coding.lower() == "gzip":
             with contextlib.suppress(ValueError):  # an invalid weight does not count

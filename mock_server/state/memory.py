@@ -24,8 +24,8 @@ class MemoryStore:
         initial_state: Iterable[Integration],
         answer: Callable[[Integration], bytes],
         *,
-        seed: int | None = None,
-        shuffled: bool = False,
+        seed: int | None,
+        shuffled: bool,
     ) -> None:
         """`answer` renders an integration for reads; `shuffled`: each list has another order."""
         self.lock = threading.RLock()

@@ -522,6 +522,12 @@ def test_a_preflight_lists_what_a_browser_may_send():
 
 
 PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "PATCH"}
+
+
+def test_a_preflight_without_headers_allows_none():
+    assert Api(cors=ORIGIN).ask("OPTIONS", f"/{ID}", headers=PREFLIGHT).headers["access-control-allow-headers"] == ""
+
+
 REPORTED = {
     "preflight": ("OPTIONS", PATH, PREFLIGHT, 204),
     "preflight of an unknown path": ("OPTIONS", "/v1/nothing", PREFLIGHT, 204),

@@ -36,7 +36,8 @@ from mock_server.sandboxes.central import Central
 from mock_server.sandboxes.sandboxes import Sandboxes
 from mock_server.settings import Settings
 from mock_server.simulation.fault_forms import parse
-from mock_server.tests.conftest import PATH, docker
+from mock_server.simulation.faults import FaultError
+from mock_server.tests.conftest import PATH, Api, docker
 
 CONTRACT = contracts.load()
 ID = "10d3b4dc-8295-41bc-bb50-6da5484cdb1a"
@@ -259,6 +260,12 @@ def met(fault, **request):
     connections = NotedEnds()
     layer = InjectFaults(connections)
     return asked, layer(always(Response(200, JSON_HEADERS, b"0123456789")))(asked), connections.ends
+
+
+def test_an_operation_like_no_other_is_refused_with_the_commands_that_list_them():
+    gateway = Api().app.gateway
+    with pytest.raises(FaultError, match="is not an operation; `mock-central routes` and `companions` list them"):
+        gateway.require_operation("zzz")
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,16 @@ def page(api, target, cookie="", method="GET"):
 
 
 @pytest.mark.usefixtures("pages")
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("[::1]:8080", "mock-central-sandbox-8080"), ("localhost", "mock-central-sandbox")],
+)
+def test_the_cookie_of_a_sandbox_is_that_of_a_port(site, host, name):
+    answer = ask(site.app, "GET", "/__sandbox/a/main/", headers={"Accept": "text/html", "Host": host})
+    assert answer.headers["set-cookie"].startswith(f"{name}=a; ")
+
+
+@pytest.mark.usefixtures("pages")
 def test_a_page_below_the_path_of_a_sandbox_sets_a_cookie_that_chooses_it(site):
     answer = page(site, "/__sandbox/team-1/main/integrations?a=%2F&b")
     assert (answer.status, answer.headers["location"]) == (302, "/main/integrations?a=%2F&b")

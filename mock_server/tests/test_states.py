@@ -324,6 +324,19 @@ while True:
 """
 
 
+def test_a_state_is_written_even_if_its_folder_cannot_be_opened(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refusing(path, *rest, **more):
+        if path == tmp_path:
+            raise PermissionError
+        return opened(path, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refusing)
+    write(tmp_path / "state.json", {"scenario": "7"})
+    assert json.loads((tmp_path / "state.json").read_text()) == {"scenario": "7"}
+
+
 @pytest.mark.heavy
 @pytest.mark.served
 def test_writes_are_atomic(tmp_path):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mock_server.golang.url import UrlError, parse
+from mock_server.golang.url import Url, UrlError, parse
 
 
 @pytest.mark.parametrize("url", ["a/b:c/d", "./a:b/c", "http://[fe80::1%25%20]/"])
@@ -15,3 +15,7 @@ def test_a_zone_may_escape_only_characters_of_hosts(escape):
     with pytest.raises(UrlError) as error:
         parse(f"http://[fe80::1%25{escape}]/")
     assert error.value.args[-1] == f'invalid URL escape "{escape}"'
+
+
+def test_a_slash_separates_a_host_from_a_path_without_one():
+    assert str(Url("https", host=b"a.test", path=b"v2")) == "https://a.test/v2"
