@@ -28,7 +28,7 @@ Client = Callable[[Config], str | None]
 class RegistryTests:
     """Answers what ``Test()`` of a registry or scanner client would."""
 
-    def __init__(self, contract: Contract, network: Network, namespace: str = "stackrox") -> None:
+    def __init__(self, contract: Contract, network: Network, namespace: str) -> None:
         """`namespace`: the namespace of Central's own scanner."""
         self.contract = contract
         self.network = network

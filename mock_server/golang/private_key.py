@@ -239,7 +239,7 @@ def _pem_block(text: bytes, at: int, end: int, behind: int) -> bytes | None:
     trailer = text[behind : behind + len(kind)]
     if trailer != kind or _line(text, behind + len(kind))[0]:
         return None
-    return _base64(text[at:end]) if end > at else b""
+    return _base64(text[at:end])
 
 
 def _base64(text: bytes) -> bytes | None:

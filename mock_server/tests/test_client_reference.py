@@ -23,7 +23,7 @@ OUTCOMES = {0: "unreachable", 401: "unauthorized", 403: "forbidden", 404: "missi
 
 def played(question: Mapping[str, Any]) -> RegistryTests:
     rules = (RegistryTestRule("*", OUTCOMES[question.get("Status", 0)]),)
-    return RegistryTests(contracts.load(), Network(rules, NEWEST))
+    return RegistryTests(contracts.load(), Network(rules, NEWEST), "stackrox")
 
 
 def error_at(question: Mapping[str, Any]) -> str | None:

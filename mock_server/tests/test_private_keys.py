@@ -1,5 +1,7 @@
 """Private keys and DER: the errors of Go's encoding/asn1, crypto/x509 and crypto/rsa."""
 
+import base64
+
 import pytest
 
 from mock_server.golang import asn1, private_key
@@ -182,6 +184,7 @@ def test_a_key_of_pkcs_8_fails_with_the_error_of_go(inner, algorithm, reason):
     if reason is None or "not a signer" in reason:
         assert found == reason
         assert private_key.rsa_error(pkcs8(inner, *algorithm)) == "private key is invalid"
+        assert private_key.old_signer_error(pkcs8(inner, *algorithm)) == "private key is invalid"
     else:
         start = "failed to parse private key. Tried PKCS8, PKCS1, and EC formats. Errors: "
         assert (found or "").startswith(f"{start}[PKCS8: {reason}], [PKCS1: ")
@@ -210,3 +213,10 @@ def test_a_key_of_a_curve_fails_with_the_error_of_go(version, scalar, curve, rea
         assert found is None
     else:
         assert (found or "").endswith(f"[EC: {reason}]")
+
+
+def test_headers_of_a_pem_block_are_skipped():
+    key = base64.b64encode(der(0x30, integer(1), der(4, (1).to_bytes(32)), P256))
+    head, tail = b"-----BEGIN EC PRIVATE KEY-----\n", b"\n-----END EC PRIVATE KEY-----\n"
+    assert private_key.signer_error(head + b"Comment: a\n\n" + key + tail) is None
+    assert private_key.signer_error(head + b"Comment a\n\n" + key + tail) is not None
