@@ -269,3 +269,12 @@ def test_the_type_may_change_while_the_member_stays():
     id = api.created(docker())
     assert api.patch(id, changed(docker(type="nexus"), ("docker", "password"), "")).json == {}
     assert api.stored(id)["type"] == "nexus"
+
+
+def test_a_config_is_not_reconciled_with_none():
+    api = Api()
+    id = api.create(docker(name="a")).json["id"]
+    bare = {name: value for name, value in docker(name="a", id=id).items() if name != "docker"}
+    assert api.ask("PUT", f"/{id}", bare).status == 500  # stored all the same
+    answer = api.ask("PATCH", f"/{id}", {"config": docker(name="a", id=id), "updatePassword": False})
+    assert (answer.status, answer.rule) == (400, "reconcile-message-not-added")
