@@ -473,6 +473,13 @@ def test_method_that_is_no_text_is_judged(tmp_path: Path) -> None:
     assert done.exit_code in (0, 1, 3), done.output
 
 
+@pytest.mark.parametrize(("host", "status"), [("*.example.com", 1), ("a\ud800.example.com", 2)])
+def test_host_that_cannot_be_asked_is_judged_or_refused(tmp_path: Path, host: str, status: int) -> None:
+    done = audit(of_entries(tmp_path, entry("GET", f"https://{host}{PATH}", 405, answer="{}")))
+    assert done.exit_code == status, done.output
+    assert "is not a URL" in done.output or "FAILED" in done.output
+
+
 def test_fixtures_of_an_unknown_release_are_refused(tmp_path: Path) -> None:
     line = json.loads((ROOT / "fixtures/refused.jsonl").read_text("utf-8").partition("\n")[0])
     file = tmp_path / "newer.jsonl"
@@ -667,7 +674,7 @@ def test_exit_status_matches_the_verdict(browsed: Path, tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "FAILED read-after-create" in done.output
     assert "### read-after-create" in (tmp_path / "markdown").read_text()
-    assert "Replay it" not in (tmp_path / "markdown").read_text()  # only `check` can
+    assert "Replay it" not in (tmp_path / "markdown").read_text()  # only requests of `check` can be replayed
     assert "(likely: no other writer was seen)" in done.output
     assert audit(wrong, "--others-write").exit_code == 0
     assert audit(wrong, "--skip", "read-after-create").exit_code == 0

@@ -12,6 +12,7 @@ import gzip
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +86,8 @@ def _line(exchange: Exchange, access: Access, ids: Mapping[str, str]) -> str:
     if exchange.reply_headers.get("Content-Encoding"):
         words.append("--compressed")
     url = access.base + exchange.path
-    url = requests.Request("GET", url).prepare().url or url  # as the transport sends it
+    with suppress(requests.RequestException):  # recorded traffic may name a host that the transport would refuse
+        url = requests.Request("GET", url).prepare().url or url  # as the transport sends it
     if re.search(r"[\[\]{}]", url):
         words.append("--globoff")
     if "/." in url:

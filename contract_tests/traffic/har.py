@@ -69,6 +69,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
     least = 1000 if _MILLISECONDS.search(entry["startedDateTime"]) else 0
     try:
         url = urlsplit(request["url"])
+        url.netloc.encode()  # half of a surrogate pair is in no name of a host
     except ValueError:
         raise HarnessError(f"request.url: {request['url']!r} is not a URL") from None
     posted, content = request.get("postData") or {}, response.get("content") or {}
