@@ -115,7 +115,7 @@ def test_a_body_that_is_too_long_is_refused_each_time_it_is_asked_for(size):
     for _ in range(2):
         with pytest.raises(BodyTooLongError) as caught:
             body.read()
-        assert caught.value.size == LONGEST_BODY + 1
+        assert (caught.value.size, str(caught.value)) == (LONGEST_BODY + 1, f"a body of {LONGEST_BODY + 1} bytes")
     assert asked == ([] if size else [LONGEST_BODY + 1])
 
 
