@@ -78,7 +78,7 @@ def check(
 ) -> Callable[[Callable[[Central], None]], Callable[[Central], None]]:
     """Register a function as a check.
 
-    `title` says what is wrong when the check fails, `source` is a file of Central; for a rule, both come from the
+    `title` names the fault that the check finds, `source` is a file of Central; for a rule, both come from the
     contract. `needs` names checks that must pass first, besides `FOUNDATION` (`STRUCTURE` for reads); `writes`: the
     check creates or changes something; `alone`: no other check may run at the same time.
 

@@ -17,6 +17,7 @@ import urllib3
 
 from contract_tests.engine.exchange import COLLECTION
 from mock_server import bounded_http
+from mock_server.settings import DEFAULT_PORTS
 
 SECONDS = 30.0
 _CONNECTIONS = 64
@@ -50,14 +51,14 @@ class Target:
         parts = urlsplit(url)
         self._base = f"{parts.scheme}://{parts.netloc}"
         self._host = parts.hostname or ""
-        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._port = parts.port or DEFAULT_PORTS[parts.scheme]
         self._context: ssl.SSLContext | None = None
         if parts.scheme == "https":
             self._context = ssl.create_default_context()
             if is_insecure:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
-                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # as the option says
+                urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # --insecure wants none
         # A kept connection may have been closed.
         again = urllib3.Retry(1, allowed_methods=None, respect_retry_after_header=False)
         self._pools = bounded_http.bounded(

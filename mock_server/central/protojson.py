@@ -209,14 +209,15 @@ class Reading:
 
     def text(self, token: _Token) -> str:
         """Decode a string token; the first error from the left counts."""
+        text: str | None = None
         try:
             text, end = token.raw.decode(), len(token.raw)
         except UnicodeDecodeError as error:
-            text, end = "", error.start
+            end = error.start
         for escape in _ESCAPE.finditer(token.raw, 0, end):
             if escape[1] is not None:
                 raise self.half_pair(token, token.start + escape.end())
-        if not text:  # not even quotation marks: the token is not UTF-8
+        if text is None:
             raise self.bad_string(token, "invalid UTF-8 in string")
         return str(json.loads(text))
 
