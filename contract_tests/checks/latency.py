@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any
 from urllib.parse import urlsplit
 
+from contract_tests.checks.concurrency import CLIENTS, Clients, Send
 from contract_tests.checks.registry import all_checks, check
 from contract_tests.engine.central import Central
 from contract_tests.engine.exchange import COLLECTION, Exchange, read_json
@@ -40,10 +42,15 @@ _MOST_KINDS = 5
 """Number of kinds of requests that are sent again."""
 _LONG_BODY = 1_000_000
 _AGAIN = 3
+"""Number of times that a request is repeated that was slow once."""
+_AGAIN_OFTEN = 9
+"""Number of times that a request is repeated whose kind was often slow, but perhaps not each time."""
+_CONFIRMED = 2
+"""Number of repeated requests that have to be slow."""
 _FEWEST = 3
 """Number of slow answers of one kind that suffice as evidence if none can be sent again."""
 _ENOUGH = 4
-"""Number of equally slow answers of one kind that suffice without sending them again."""
+"""Number of single slow answers of one kind that suffice even if similar requests are not slow again."""
 _MOST_AGAIN = 300
 _LONG_TEXT = 0.25
 """Seconds that reading a long text may take longer than reading a short one."""
@@ -96,9 +103,10 @@ class Recorded:
         self.exchanges = [each for each in exchanges if not _asks_aws(each)]
         self.usual = median(each.elapsed for each in self.exchanges)
         self.slow = max(SLOW, _TIMES_USUAL * self.usual)
+        self._by_number = {each.number: each for each in exchanges}
         self._place = {each.number: place for place, each in enumerate(self.exchanges)}
         self._at_once = {each.id for each in all_checks().values() if each.group == "concurrency"}
-        self.one_by_one = [each for each in self.exchanges if each.check not in self._at_once]
+        self.one_by_one = [each for each in self.exchanges if not self.is_at_once(each)]
 
     def slow_for(self, operation: str) -> float:
         """Return the seconds from which an operation is slow, compared with the other operations."""
@@ -126,13 +134,24 @@ class Recorded:
         reach = self._place[group[-1].number] - self._place[group[0].number]
         return len(times) >= _ENOUGH and max(times) < _ALIKE * min(times) and reach > len(self.exchanges) / 2
 
+    def is_at_once(self, exchange: Exchange) -> bool:
+        """Return whether a request was sent together with others."""
+        return exchange.check in self._at_once
+
     def group(self, exchange: Exchange) -> str:
         """Return the similar requests: those of the same kind, or those sent at the same moment."""
-        return exchange.check if exchange.check in self._at_once else _kind(exchange)
+        return exchange.check if self.is_at_once(exchange) else _kind(exchange)
 
     def stands_out(self, exchange: Exchange) -> bool:
         """Return whether an answer was slow while others were not."""
         return exchange.elapsed > _BESIDE * self.beside(exchange)
+
+    def is_single(self, exchange: Exchange) -> bool:
+        """Return whether an answer was slow, but neither the one before nor the one after it."""
+        beside = [self._by_number.get(exchange.number + step) for step in (-1, 1)]
+        return exchange.elapsed > self.slow and all(
+            exchange.elapsed > _BESIDE * each.elapsed for each in beside if each is not None
+        )
 
 
 def _asks_aws(exchange: Exchange) -> bool:
@@ -170,7 +189,7 @@ def _type_of(exchange: Exchange) -> str | None:
 
 
 def _check_none_above(central: Central, recorded: Recorded, limit: float) -> None:
-    """Check that no answer exceeded the limit while others were quick: often among its kind, or again when repeated."""
+    """Check that no answer exceeded the limit while others were quick: again when repeated, or often one by one."""
     late: dict[str, list[Exchange]] = defaultdict(list)
     for each in recorded.exchanges:
         if each.elapsed > limit and recorded.stands_out(each):
@@ -178,7 +197,10 @@ def _check_none_above(central: Central, recorded: Recorded, limit: float) -> Non
     for group, some in sorted(late.items(), key=lambda each: -len(each[1]))[:_MOST_KINDS]:
         all_of_it = [each for each in recorded.exchanges if recorded.group(each) == group]
         often = len(some) > 1 and len(some) * _SHARE >= len(all_of_it)
-        if not often and _slow_again(central, some[-1], limit, _AGAIN) is not True:
+        clients = CLIENTS if recorded.is_at_once(some[-1]) else 1
+        again = _slow_again(central, some[-1], limit, _AGAIN_OFTEN if often else _AGAIN, clients)
+        certain = often and (again is None or sum(map(recorded.is_single, some)) >= _ENOUGH)
+        if not again and not certain:
             continue
         central.history = some[:3]
         worst = max(some, key=lambda each: each.elapsed)
@@ -236,36 +258,47 @@ def _named(kind: tuple[str, ...]) -> str:
     return f"{kind[0]} ({', '.join(kind[1:])})" if kind[1:] else kind[0]
 
 
-def _slow_again(central: Central, exchange: Exchange, limit: float, times: int) -> bool | None:
-    """Return whether similar requests are slow again, or None if the budget has no room for them."""
+def _slow_again(central: Central, exchange: Exchange, limit: float, times: int, clients: int = 1) -> bool | None:
+    """Return whether two of several similar requests are slow again, or None if the budget has no room for them.
+
+    Each is sent by several clients at once. A cheap request before and one after show whether the machine is busy.
+    """
+    slow = 0
     try:
-        found = _repeated_times(central, exchange, times)
-        idle = [_cheap(central) for _ in range(times + 1)]
+        before = _seconds([_cheap(central)] * clients, central)
+        for _ in central.cases(range(times)):
+            found = _seconds([_similar(central, exchange) for _ in range(clients)], central)
+            after = _seconds([_cheap(central)] * clients, central)
+            slow += found > max(limit, _BESIDE * max(before, after))
+            if slow == _CONFIRMED:
+                return True
+            before = after
     except BudgetSpent:
         return None
-    return median(found) > max(limit, _BESIDE * median(idle))
+    return False
 
 
-def _cheap(central: Central) -> float:
-    """Return the seconds that a request takes for which Central does no work."""
-    central.transport.send("GET", "/v1/nothing", check=central.check)
-    return central.transport.exchanges[-1].elapsed
+def _seconds(sends: Sequence[Send], central: Central) -> float:
+    """Send requests at once and return the seconds of the slowest."""
+    if len(sends) == 1:
+        return sends[0]().elapsed
+    with Clients(central) as clients:
+        return max(reply.elapsed for reply in clients.at_once(sends))
 
 
-def _repeated_times(central: Central, exchange: Exchange, times: int) -> list[float]:
-    """Send similar requests, each with a new name and id, and return the seconds that they take."""
-    found = []
-    for _ in central.cases(range(times)):
-        value = _renamed(central, exchange)
-        path = _path_to_repeat(central, exchange, value)
-        sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
-        prepared = len(central.history)
-        if exchange.method == "POST" and path == COLLECTION:
-            central.create(**sent)
-        else:
-            central.send(exchange.method, path, role=exchange.role, **sent)
-        found.append(max(each.elapsed for each in central.history[prepared:]))
-    return found
+def _cheap(central: Central) -> Send:
+    """Return a request for which Central does no work."""
+    return partial(central.transport.send, "GET", "/v1/nothing", check=central.check)
+
+
+def _similar(central: Central, exchange: Exchange) -> Send:
+    """Return a similar request; create the integration that it needs."""
+    value = _renamed(central, exchange)
+    path = _path_to_repeat(central, exchange, value)
+    sent: dict[str, Any] = {"body": exchange.body} if value is None and exchange.body else {"value": value}
+    if exchange.method == "POST" and path == COLLECTION:
+        return partial(central.create, **sent)
+    return partial(central.send, exchange.method, path, role=exchange.role, **sent)
 
 
 def _path_to_repeat(central: Central, exchange: Exchange, value: Any) -> str:
@@ -300,14 +333,10 @@ def _renamed(central: Central, exchange: Exchange) -> Any:
 
 def _check_none_regular(central: Central, recorded: Recorded) -> None:
     """Check that not every n-th request is slow: if two were equally slow, send as many as lie between them."""
-    slow = [each for each in recorded.one_by_one if each.elapsed > recorded.slow and recorded.stands_out(each)]
-    alike = _similarly_slow(slow)
+    alike = _similarly_slow([each for each in recorded.one_by_one if recorded.is_single(each)])
     if len(alike) < 2:
         return
     numbers = sorted(each.number for each in alike)
-    between = [each for each in recorded.exchanges if numbers[0] < each.number < numbers[-1]]
-    if all(each.elapsed > recorded.slow for each in between):  # while a machine is busy, all answers are slow
-        return
     gap = max(after - before for before, after in pairwise(numbers))
     mark = len(central.transport.exchanges)
     try:
@@ -316,8 +345,7 @@ def _check_none_regular(central: Central, recorded: Recorded) -> None:
         again = alike if len(alike) >= _ENOUGH else []
     else:
         later = Recorded([*recorded.exchanges[-10:], *central.transport.exchanges[mark:]])
-        again = [each for each in later.exchanges if each.elapsed > later.slow and later.stands_out(each)]
-        again = [each for each in again if each.number > mark]
+        again = [each for each in later.exchanges if later.is_single(each) and each.number > mark]
         of_one_kind = len({_kind(each) for each in alike}) == 1
         if len(_similarly_slow(again)) < 2:
             again = alike if len(alike) >= _ENOUGH and of_one_kind else []
@@ -452,7 +480,7 @@ def _slower_requests(few: dict[str, float], many: dict[str, float], more: int) -
 
 
 def _costs(central: Central) -> dict[str, float]:
-    """Return the seconds that each operation takes."""
+    """Return the least seconds that each operation takes in five rounds."""
     found: dict[str, list[float]] = defaultdict(list)
     for _ in range(5):
         mark = len(central.transport.exchanges)
@@ -464,4 +492,4 @@ def _costs(central: Central) -> dict[str, float]:
         central.remove(id)
         for exchange in central.transport.exchanges[mark:]:
             found[_cost_key(exchange)].append(exchange.elapsed)
-    return {what: median(each) for what, each in found.items()}
+    return {what: min(each) for what, each in found.items()}  # a busy machine only adds to it
