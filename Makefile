@@ -36,8 +36,8 @@ test-fast: $(FULL) ## Run the tests that start no server (a minute of CPU)
 	$(BIN)/pytest --hypothesis-profile=fast -m "not served and not heavy and not slow and not timing" $(ARGS)
 
 .PHONY: test-timing
-test-timing: $(FULL) ## Run the tests that measure time, one after the other
-	$(BIN)/pytest -m "timing and not slow" $(ARGS)
+test-timing: $(FULL) ## Run the tests that measure time, one after the other; those that fail, once more
+	$(BIN)/pytest -m "timing and not slow" $(ARGS) || $(BIN)/pytest -m "timing and not slow" --last-failed $(ARGS)
 
 .PHONY: test-all
 test-all: $(FULL) ## Run every test (a quarter of an hour and more)
