@@ -2,7 +2,7 @@
 
 The checks judge everything that the run has recorded, even without budget, relative to the target itself: an answer is
 slow compared with those before and after it, because a busy machine slows these down, too. If the budget allows, a
-request that looks slow is sent again together with a request that costs nothing.
+request that looks slow is sent again between requests that cost nothing.
 """
 
 from __future__ import annotations
