@@ -281,6 +281,10 @@ def test_a_count_is_a_whole_number(api, call, message):
     assert (answer.status, answer.message) == (400, message)
 
 
+def test_a_whole_number_may_be_the_greatest(api):
+    assert control(api, "POST", "/faults", {"code": 503, "times": 999_999_999}).json["times"] == 999_999_999
+
+
 def test_a_whole_number_of_json_may_have_a_fraction_of_zero(api):
     assert control(api, "POST", "/faults", {"code": 503.0, "times": 2.0}).json["code"] == 503
     rule = {"host": "*", "outcome": "pass", "times": 1.0}

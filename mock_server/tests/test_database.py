@@ -68,6 +68,14 @@ def test_a_value_is_compressed_if_that_saves_a_quarter(repeated, size):
     assert database.compressed_size(letters(400).encode() + b"a" * repeated) == size
 
 
+def test_the_size_of_a_long_value_is_estimated(monkeypatch):
+    value = "".join(letters(100 + number) * 2 for number in range(100)).encode()
+    estimate = database.compressed_size(value)
+    monkeypatch.setattr(database, "_ENOUGH", len(value))
+    exact = database.compressed_size(value)
+    assert 8191 < exact < estimate < 1.1 * exact
+
+
 @pytest.mark.parametrize(
     ("block", "size"),
     # Each letter of the first block is a byte. Each later block is a match of two bytes, from 18 letters of three, and

@@ -68,6 +68,7 @@ def test_an_invalid_timeout_is_refused_before_the_body(api, timeout):
         ("QUJDRA==", None),
         ("QUJDRA==QQ==", 8),
         ("QUI=QUJD", 4),
+        ("QUJDQUJDQ", 8),
     ],
 )
 def test_binary_metadata_is_base64(api, value, at):

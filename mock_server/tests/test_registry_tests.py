@@ -98,6 +98,12 @@ def test_scanners_have_their_own_errors(type, endpoint, text):
     assert outcome(api, type, endpoint) == f"image scanner integration: {text}"
 
 
+def test_clair_reads_its_endpoint_as_the_go_of_its_release_does():
+    """Go refuses a second colon since the release that builds the newest 4.11."""
+    assert not outcome(Api(central_version="4.11.0"), "clair", "registry.corp:1:443")
+    assert 'invalid port ":1:443" after host' in outcome(Api(central_version="4.11"), "clair", "registry.corp:1:443")
+
+
 UNTRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 NODE_SCANNER = "rpc error: code = Unavailable desc = connection error: desc ="
 
