@@ -13,7 +13,7 @@ from contract_tests.engine.failures import Failure
 from contract_tests.engine.options import Options
 from contract_tests.oracle.observers import OBSERVED
 from contract_tests.runner.known import InForce, KnownDifference
-from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, Report, Result
+from contract_tests.runner.report import FAILED, NOT_APPLICABLE, NOT_CHOSEN, PASSED, SKIPPED, Report, Result
 from contract_tests.runner.verdict import gone, mark_known
 from contract_tests.traffic.judge import Judge
 from contract_tests.traffic.record import BROKEN, HELD, UNDECIDABLE
@@ -82,7 +82,13 @@ def report_on(
     )
 
 
-def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
+def _results(judge: Judge, *, client_fails: bool) -> list[Result]:
+    of_central = list(_results_of_central(judge))
+    anything_judged = any(each.outcome != SKIPPED for each in of_central)
+    return [*of_central, _client_result(judge, client_fails=client_fails, anything_judged=anything_judged)]
+
+
+def _results_of_central(judge: Judge) -> Iterator[Result]:
     by_rule: dict[str, Counter[str]] = {}
     for (_, rule_id, outcome), number in judge.record.tally.items():
         by_rule.setdefault(rule_id, Counter())[outcome] += number
@@ -103,10 +109,9 @@ def _results(judge: Judge, *, client_fails: bool) -> Iterator[Result]:
             kind, reason = (NOT_CHOSEN, UNDECIDED) if counts[UNDECIDABLE] else (NOT_APPLICABLE, NOT_SHOWN)
             result.skipped(kind, reason)
         yield result
-    yield _client_result(judge, client_fails=client_fails)
 
 
-def _client_result(judge: Judge, *, client_fails: bool) -> Result:
+def _client_result(judge: Judge, *, client_fails: bool, anything_judged: bool) -> Result:
     client = Result(CLIENT, _CLIENT_TITLE, "client", "", PASSED, requests=judge.judged)
     if not judge.judged:
         client.skipped(NOT_APPLICABLE, NOT_SHOWN)
@@ -115,6 +120,8 @@ def _client_result(judge: Judge, *, client_fails: bool) -> Result:
     elif judge.record.client:
         client.outcome = FAILED
         client.failures = [Failure(CLIENT, what, also=number - 1) for what, number in judge.record.client.most_common()]
+    elif not anything_judged:
+        client.skipped(NOT_APPLICABLE, "no answer in the traffic could be judged")
     return client
 
 
