@@ -143,3 +143,10 @@ def _lines(value: Any) -> list[str]:
     if isinstance(value, str):
         return value.splitlines() or ['""']
     return json.dumps(plain(value), indent=2, sort_keys=True, ensure_ascii=False).splitlines()
+
+
+def without_secrets(url: str) -> str:
+    """Return a URL without the parts that may be secret: those before an @ and after a ? or #."""
+    address, mark, _ = re.sub(r"^([^/]*//)?[^/?#]*@", r"\1…@", url).partition("?")
+    address, other_mark, _ = address.partition("#")
+    return address + (f"{mark or other_mark}…" if mark or other_mark else "")

@@ -496,6 +496,30 @@ def test_har_without_api_requests_is_reported(tmp_path: Path) -> None:
     assert f"contains no request whose path begins with {PATH}" in done.output
 
 
+@pytest.mark.parametrize("response", [{"status": 0}, None], ids=str)
+def test_traffic_without_answers_is_incomplete(response: Any, tmp_path: Path) -> None:
+    unanswered = entry("GET", f"https://central.example.com{PATH}", 0) | {"response": response}
+    done = audit(of_entries(tmp_path, unanswered))
+    assert done.exit_code == 3
+    assert "is incomplete: 0 of " in done.output
+
+
+def test_url_that_cannot_be_read_is_shown_without_its_secrets(tmp_path: Path) -> None:
+    done = audit(of_entries(tmp_path, entry("GET", f"https://user:s3cret@[::1{PATH}?token=s3cret", 200)))
+    assert done.exit_code == 2
+    assert f"$.log.entries[0].request.url: 'https://…@[::1{PATH}?…' is not a URL" in done.output
+
+
+def test_recording_is_kept_if_the_proxy_cannot_start(tmp_path: Path) -> None:
+    kept, token = tmp_path / "kept.har", tmp_path / "token"
+    kept.write_text("a recording")
+    token.write_text("a-token")
+    words = ["http://127.0.0.1:1", "--port", "0", "--har", str(kept), "--read-list", "--token-file", str(token)]
+    done = CliRunner().invoke(main, ["proxy", *words])
+    assert done.exit_code == 2
+    assert kept.read_text() == "a recording"
+
+
 def test_truncated_archive_is_reported(browsed: Path) -> None:
     browsed.write_text(browsed.read_text()[:500])
     done = audit(browsed)
@@ -611,6 +635,13 @@ def test_har_is_judged_by_its_own_release(browsed: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "Central 4.9, reported by the target; 4 requests" in done.output
     assert re.search(r"GetImageIntegrations +read-after-create +1 +1 ", done.output)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_verdict_is_printed_in_any_encoding(browsed: Path, encoding: str) -> None:
+    done = CliRunner(charset=encoding).invoke(main, ["audit", str(browsed.rename(browsed.with_name("→.har")))])
+    assert done.exit_code == 0, done.output
+    assert "\\u2192.har passed" in done.output
 
 
 def test_redacted_har_has_no_secret_and_the_same_verdict(browsed: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import click
 
 from contract_tests.engine.options import PROFILES, Options, is_secret_header
-from contract_tests.engine.text import printable
+from contract_tests.engine.text import printable, without_secrets
 from contract_tests.runner.environment import CREDENTIAL_FILES, TOKENS, refuse_misspelt, take_credentials
 from contract_tests.runner.known import SHIPPED
 from contract_tests.runner.known import read as read_differences
@@ -455,7 +455,7 @@ def check_url(url: str) -> None:
     """Raise click.UsageError unless `url` is the base URL of a server; the message hides possible secrets."""
     import requests
 
-    safe_url = _without_secrets(url)
+    safe_url = without_secrets(url)
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
@@ -472,13 +472,6 @@ def check_url(url: str) -> None:
     if version or parts.query or parts.fragment:
         base = f"{parts.scheme}://{parts.netloc}{before.rstrip('/')}"
         raise click.UsageError(f"{safe_url!r} is not the base URL of a server, which ends before /v1; use {base}")
-
-
-def _without_secrets(url: str) -> str:
-    """Return a URL without the parts that may be secret: those before an @ and after a ? or #."""
-    address, mark, _ = re.sub(r"^([^/]*//)?[^/?#]*@", r"\1…@", url).partition("?")
-    address, other_mark, _ = address.partition("#")
-    return address + (f"{mark or other_mark}…" if mark or other_mark else "")
 
 
 def _check_selection(profile: str, only: Sequence[str], skip: Sequence[str]) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import without_secrets
 from contract_tests.traffic.exchanges import NOT_SHOWN, Seen, headers_of, json_of, plain
 from mock_server.simulation.har import har_entry, pairs
 
@@ -71,7 +72,7 @@ def _seen(entry: Mapping[str, Any]) -> Seen:
         url = urlsplit(request["url"])
         url.netloc.encode()  # half of a surrogate pair is in no name of a host
     except ValueError:
-        raise HarnessError(f"request.url: {request['url']!r} is not a URL") from None
+        raise HarnessError(f"request.url: {without_secrets(str(request['url']))!r:.200} is not a URL") from None
     posted, content = request.get("postData") or {}, response.get("content") or {}
     kept = [(each["name"], each["value"]) for each in response.get("headers") or ()]
     reply_headers = headers_of(kept or [("Content-Type", content.get("mimeType") or "")])
@@ -99,7 +100,7 @@ def _micros(time: str) -> int:
     try:
         found = datetime.fromisoformat(time)
     except (TypeError, ValueError):
-        raise HarnessError(f"startedDateTime: {time!r} is not a time such as 2026-08-22T10:00:00.000Z") from None
+        raise HarnessError(f"startedDateTime: {time!r:.60} is not a time such as 2026-08-22T10:00:00.000Z") from None
     found = found if found.tzinfo else found.replace(tzinfo=UTC)
     return int(found.timestamp()) * 1_000_000 + found.microsecond
 
@@ -142,17 +143,19 @@ class Writer:
         """
         self.origin = origin
         self._path = path
-        self._between = ""
+        self._began = False
         with self._writing():
-            self._file = path.open("w", encoding="utf-8")
-        self._file.write(_START)
+            self._file = path.open("a", encoding="utf-8")  # keeps an older recording until there is something to write
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         with self._writing(), self._file:
-            self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
+            if error is None:
+                self._begin()
+            if self._began:
+                self._file.write(f'\n], "_centralVersion": {json.dumps(self.version)}}}}}\n')
 
     def add(self, seen: Seen) -> None:
         """Write an exchange whose credentials have been replaced.
@@ -160,9 +163,20 @@ class Writer:
         Raises:
             HarnessError: the file cannot be written.
         """
+        entry = json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True)
         with self._writing():
-            self._file.write(self._between + json.dumps(_entry(seen, self.origin.rstrip("/")), ensure_ascii=True))
-        self._between = ",\n"
+            if self._began:
+                self._file.write(",\n")
+            self._begin()
+            self._file.write(entry)
+
+    def _begin(self) -> None:
+        """Replace what the file held, once."""
+        if not self._began:
+            self._began = True
+            if self._path.is_file():  # a pipe cannot be cut
+                self._file.truncate(0)
+            self._file.write(_START)
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
