@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from typing import Any
@@ -11,13 +12,16 @@ import click
 
 
 class Commands(click.Group):
-    """Commands that end with one line instead of a traceback if the disk of standard output is full."""
+    """Commands that end without a traceback if standard output is full or its encoding lacks a character."""
 
     unable = 1
     """Exit status of a command that cannot proceed."""
 
     def main(self, *args: Any, **options: Any) -> Any:
         """Run the program."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")  # not every encoding has every character
         try:
             return super().main(*args, **options)
         except OSError as error:
