@@ -20,6 +20,9 @@ _CLEAN_UP = 8.0
 """Seconds for the clean-up of a run with a budget."""
 _LEAST_EXTENSION, _MOST_EXTENSION = 0.5, 5.0
 """Bounds in seconds of the time that each deletion adds to the clean-up."""
+_GATEWAY = (502, 503, 504)
+_OUTAGE = 5.0
+"""Seconds that the clean-up waits for a target that a gateway cannot reach."""
 _SLOWEST = 1.0
 """Longest pause in seconds between two requests to a target that limits them."""
 
@@ -37,6 +40,8 @@ class Pace:
         """Number of answers with 429 (too many requests)."""
         self._started = time.monotonic()
         self._closing_until: float | None = None
+        self._told_to_wait = ""
+        """Why nothing more is sent before the clean-up: the target has asked for a wait that exceeds the budget."""
         self._deleted_at = 0.0
         self._unanswered_in_closing = 0
         self._waited = 0.0
@@ -62,6 +67,7 @@ class Pace:
         """Begin the clean-up, which has a separate time budget."""
         self._deleted_at = time.monotonic()
         self._closing_until = self._deleted_at + _CLEAN_UP
+        self._waited = 0.0
 
     def seconds(self) -> float:
         """Return the timeout of the next request in seconds."""
@@ -102,6 +108,8 @@ class Pace:
             if self._unanswered_in_closing >= _PATIENCE:
                 raise BudgetSpent(f"{_PATIENCE} requests without an answer")
             return
+        if self._told_to_wait:
+            raise BudgetSpent(self._told_to_wait)
         if self.stopped:
             raise BudgetSpent("a run that was interrupted")
         if most is not None and self.count >= most:
@@ -114,24 +122,32 @@ class Pace:
     def wait_to_retry(self, status: int, headers: Mapping[str, str], message: str, attempt: int) -> bool:
         """Wait if the target requests it; return whether to send the request again.
 
+        The clean-up also waits while a gateway cannot reach the target.
+
         Raises:
             BudgetSpent: the requested wait exceeds the budget.
             Busy: the target still limits requests after the last attempt.
         """
         is_limit = status == 429 and "larger than max" not in message
-        if not is_limit and not (status == 503 and "Retry-After" in headers):
+        is_closing = self._closing_until is not None
+        is_outage = is_closing and status in _GATEWAY and self._waited < _OUTAGE
+        if not (is_limit or is_outage or (status == 503 and "Retry-After" in headers)):
             with self._lock:
                 self._interval = self._interval * 0.98 if self._interval > 0.002 else 0.0
             return False
         wait = _seconds_of(headers.get("Retry-After"), attempt)
-        if wait > self._left():
-            raise BudgetSpent(f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait)")
+        if is_closing and wait > self._left():
+            wait = _seconds_of(None, attempt)  # what is left behind is worse than asking too soon
         with self._lock:
             self._waited += wait if wait >= 1 or not is_limit else 0  # short waits set the rate
             if is_limit:
                 self.limited += 1
                 self._interval = min(max(self._interval * 1.5, 0.01), _SLOWEST)
                 self._slowest_interval = max(self._slowest_interval, self._interval)
+        if wait > self._left():
+            why = f"{self.options.time_budget:g} seconds (the target answers {status} and asks to wait {wait:g} s)"
+            self._told_to_wait = why
+            raise BudgetSpent(why)
         if attempt == ATTEMPTS - 1 or self._waited > _ALL_WAITS:
             if is_limit:
                 raise Busy(

@@ -39,6 +39,47 @@ class Limited(Target):
         return super()._answer(asked)
 
 
+def test_too_long_a_wait_ends_the_checks_but_not_the_clean_up(tmp_path: Path) -> None:
+    target = Limited(100, **{"retry-after": "3600"})
+    with answering(target) as url:
+        report = Run(Options(url=url, profile="quick", state_dir=tmp_path, time_budget=20.0))()
+    assert report.verdict == "incomplete"
+    assert any("asks to wait 3600 s" in each for each in report.incomplete), report.incomplete
+    assert target.refused < 20
+    assert target.left() == []
+
+
+class Unreachable(Target):
+    """A target that a gateway cannot reach for some requests, once one is stored."""
+
+    def __init__(self, requests: int) -> None:
+        super().__init__(honest, user=False)
+        self.rest = requests
+
+    def _answer(self, asked: Asked) -> wsgi.Answer:
+        if self.left() and self.rest:
+            self.rest -= 1
+            return wsgi.Answer(502, {"content-type": "text/html"}, b"<h1>Bad Gateway</h1>")
+        return super()._answer(asked)
+
+
+def test_clean_up_waits_for_a_target_that_a_gateway_cannot_reach(tmp_path: Path) -> None:
+    target = Unreachable(5)
+    with answering(target) as url:
+        report = Run(Options(url=url, profile="quick", state_dir=tmp_path, only=("create",)))()
+    assert report.verdict == "failed"
+    assert target.rest == 0
+    assert (report.left_behind, target.left()) == ([], [])
+
+
+def test_clean_up_does_not_wait_for_ever(slept: list[float]) -> None:
+    pace = paced()
+    pace.close()
+    for _ in range(100):
+        pace.wait_to_retry(503, {}, "", 3)
+    assert sum(slept) < 7
+
+
 @pytest.mark.parametrize("headers", [{}, {"retry-after": "0"}, {"retry-after": "0.2"}], ids=str)
 def test_rate_limited_target_passes_and_a_rate_is_suggested(headers: dict[str, str], tmp_path: Path) -> None:
     target = Limited(100, **headers)
