@@ -211,12 +211,12 @@ class Transport:
             HarnessError: it was the first request of the run, or could not be sent, as with an unusable proxy.
             BudgetSpent: the budget cut its timeout short.
         """
+        self.pace.record_no_answer(timed_out=isinstance(failure, requests.Timeout))
         if isinstance(failure, ValueError) or (
             self.count <= 1 and isinstance(failure, (requests.ConnectionError, requests.Timeout))
         ):
             why = self._redaction.text(why_unanswered(failure, self._session(), self.base))
             raise HarnessError(f"{self.base} does not answer: {why}")
-        self.pace.record_no_answer(timed_out=isinstance(failure, requests.Timeout))
         with self._lock:
             exchange.number, exchange.at = len(self.exchanges) + 1, self.pace.elapsed
             self.exchanges.append(exchange)

@@ -2,6 +2,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -329,6 +330,14 @@ def test_clean_keeps_the_ledger_if_it_cannot_read_the_list(tmp_path: Path) -> No
         assert ledger.exists()
         assert run("clean", mock.url, "--state-dir", str(tmp_path), CENTRAL_TOKEN="mock-admin-token").exit_code == 0
     assert not ledger.exists()
+
+
+def test_budget_that_ends_the_first_request_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        done = run("check", f"http://127.0.0.1:{silent.getsockname()[1]}", "--time-budget", "0.2s")
+    assert done.exit_code == 2
+    assert "the budget of 0.2 seconds was used up" in done.output
+    assert "--timeout" not in done.output
 
 
 def test_clean_has_no_time_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
