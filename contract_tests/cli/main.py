@@ -363,6 +363,8 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     cleaned = clean_leftovers(options)
     for name in cleaned.not_ours:
         click.echo(f"Not deleted, because it no longer has the name of the run: {name}")
+    if cleaned.deleted:
+        click.echo(f"Leftovers deleted: {cleaned.deleted}.")
     if cleaned.left:
         raise click.ClickException(f"could not be deleted: {', '.join(cleaned.left)}")
     all_orphans = find_orphans(options)
@@ -375,7 +377,8 @@ def clean(url: str, *, orphans: bool, older_than: float, yes: bool, **chosen: An
     for orphan in old if orphans else all_orphans:
         click.echo(f"  {orphan}")
     if not orphans:
-        click.echo(_orphans_message(len(all_orphans), options.url))
+        if all_orphans or not cleaned.deleted:
+            click.echo(_orphans_message(len(all_orphans), options.url))
         return
     if not old:
         young = f"; {len(all_orphans)} from later runs or runs of unknown age" if all_orphans else ""

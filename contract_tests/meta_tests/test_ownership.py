@@ -143,7 +143,7 @@ def test_run_id_is_on_disk_before_the_first_request(
     ).created()
     ledger.close(keep=True)
     ledger.path.write_text(synced[0].replace(str(os.getpid()), "0"), "utf-8")
-    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned()
+    assert clean_leftovers(Options(url=mock.url, state_dir=tmp_path)) == Cleaned(deleted=1)
     assert requests.get(f"{mock.url}{COLLECTION}", timeout=5).json() == before
 
 

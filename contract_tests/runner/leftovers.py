@@ -20,10 +20,11 @@ _NO_ANSWER = (CheckFailed, BudgetSpent, Skip)
 _UNSURE = ", which may be somebody else's: the answer to its create was lost"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Cleaned:
     """The result of a clean-up: integrations that could not be deleted, and those that are not the run's."""
 
+    deleted: int = 0
     left: list[str] = field(default_factory=list)
     not_ours: list[str] = field(default_factory=list)
 
@@ -158,6 +159,7 @@ def clean_leftovers(options: Options) -> Cleaned:
                 left = [f"integrations of run {run}; the target does not return its list"]
             else:
                 left = remove_owned(transport)
+            cleaned.deleted += sum(each.method == "DELETE" and each.status == 200 for each in transport.exchanges)
             cleaned.not_ours.extend(describe(id, name) for id, name in transport.ownership.refused.items())
         finally:
             ledger.close(keep=bool(left))
