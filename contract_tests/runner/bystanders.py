@@ -42,12 +42,12 @@ def compare(before: Snapshot | None, after: Snapshot | None, ownership: Ownershi
         and not (_is_of_a_run(before.get(id), ownership) and _is_of_a_run(after.get(id), ownership))
     ]
     if changed:
-        names = sorted(str((before.get(id) or after.get(id) or {}).get("name")) for id in changed)
+        names = ", ".join(sorted(str((before.get(id) or after.get(id) or {}).get("name")) for id in changed))
         result.outcome = FAILED
         result.failures = [
             Failure(
                 result.check,
-                f"integrations that the run did not create have changed: {', '.join(names)}",
+                f"integrations that the run did not create have changed, by the run or by somebody else: {names}",
                 expected={id: before.get(id) for id in changed},
                 got={id: after.get(id) for id in changed},
             )
