@@ -114,6 +114,10 @@ class Description:
         components = _map(self.document.get("components"))
         return _map(self.document.get("definitions")) or _map(components.get("schemas"))
 
+    def reference(self, name: str) -> Node:
+        """Return a reference to one of the schemas."""
+        return {"$ref": f"#/{'definitions' if _map(self.document.get('definitions')) else 'components/schemas'}/{name}"}
+
     def operations(self, collection: str, tag: str) -> dict[Route, Operation]:
         """Return the operations at and below a path, and those with a tag."""
         found = {}

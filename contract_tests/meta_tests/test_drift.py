@@ -459,6 +459,19 @@ def test_page_of_objects_only_is_an_incomplete_comparison() -> None:
     assert drift.gaps == ("the document has no operations",)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_schemas_without_operations_are_compared_by_name(form: Any) -> None:
+    """A definition that fields may refer to as null is not itself different; no operation is named."""
+    document = FORMS[form](CONTRACT) | {"paths": {}}
+    drift = compared(document)
+    assert (drift.differences, drift.status()) == ((), 3)
+    schemas = document["definitions"] if form == "swagger-2.0" else document["components"]["schemas"]
+    schemas["StorageDockerConfig"]["properties"]["insecure"] = {"type": "string"}
+    (found,) = compared(document).differences
+    assert found.operations == ()
+    assert "()" not in reports.text(compared(document))
+
+
 def test_missing_definitions_make_the_comparison_incomplete() -> None:
     document = published()
     del document["definitions"]["storageDockerConfig"]
