@@ -40,8 +40,8 @@ class Shape:
 
     @property
     def fields(self) -> Mapping[str, Node]:
-        """The schemas of the fields of an object."""
-        return {str(name): _map(each) for name, each in _map(self.node.get("properties")).items()}
+        """The schemas of the fields that an object may have; `false` is the schema of one that it never has."""
+        return {str(name): _map(each) for name, each in _map(self.node.get("properties")).items() if each is not False}
 
     @property
     def is_missing(self) -> bool:
@@ -188,10 +188,15 @@ class Description:
         return node
 
     def shape(self, schema: Node | None) -> Shape:
-        """Return the keywords of a schema and of all schemas that it refers to."""
+        """Return the keywords of a schema and of all schemas that it refers to, and the types of its alternatives."""
+        return self._shape(schema, set()) or Shape("", "", "", (), False, {})
+
+    def _shape(self, schema: Node | None, seen: set[int]) -> Shape | None:
+        """Return the shape, or None if it has only alternatives that are in `seen`, the schemas by their identity."""
         node: dict[str, Any] = {}
         names: list[str] = []
-        for name, part in islice(self._parts(schema or {}, 0), _MOST_PARTS):
+        parts = list(islice(self._parts(schema or {}, 0), _MOST_PARTS))
+        for name, part in parts:
             names += [name] if name else []
             own = {key: value for key, value in part.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
             for key in ("properties", "required"):  # combined from all parts
@@ -203,6 +208,19 @@ class Description:
         nullable = "null" in types or bool((schema or {}).get("nullable") or (schema or {}).get("x-nullable"))
         nullable = nullable or any(each.get("type") == "null" for each in _choices(schema or {}))
         types = [str(each) for each in types if each != "null"]
+        several = [part for _, part in parts if len(_alternatives(part)) > 1]
+        if several and not types and not _implied(node):
+            new = {id(part): part for part in several if id(part) not in seen}
+            seen.update(new)
+            shapes = [self._shape(each, seen) for part in new.values() for each in _alternatives(part)]
+            others = [each for each in shapes if each]
+            if not others:
+                return None
+            nullable = nullable or any(each.nullable for each in others)
+            if all(each.type for each in others):
+                types = list(dict.fromkeys(type for each in others for type in each.type.split(" or ")))
+            if types == ["object"]:
+                node["properties"] = {key: value for each in others for key, value in each.fields.items()}
         values = [node["const"]] if "const" in node else _list(node.get("enum"))
         return Shape(
             name=names[0] if names else "",
@@ -222,7 +240,7 @@ class Description:
             yield reference.rpartition("/")[2], {} if isinstance(target, Mapping) else {_MISSING: True}
             if isinstance(target, Mapping):
                 yield from self._parts(target, depth + 1)
-        choices = [each for each in _choices(schema) if each.get("type") != "null"]
+        choices = _alternatives(schema)
         for each in (*_list(schema.get("allOf")), *(choices if len(choices) == 1 else ())):
             yield from self._parts(_map(each), depth + 1)
         yield "", schema
@@ -230,6 +248,11 @@ class Description:
 
 def _choices(schema: Node) -> list[Node]:
     return [_map(each) for key in ("anyOf", "oneOf") for each in _list(schema.get(key))]
+
+
+def _alternatives(schema: Node) -> list[Node]:
+    """Return the alternatives other than null."""
+    return [each for each in _choices(schema) if each.get("type") != "null"]
 
 
 def _schema(node: Node) -> Node | None:

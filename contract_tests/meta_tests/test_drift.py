@@ -576,6 +576,61 @@ def test_exponentially_growing_schemas_end() -> None:
     assert str(found) == "StorageDockerConfig.password: is string; the document specifies no type"
 
 
+TEXT_OR_NUMBER = "StorageDockerConfig.username: is string or integer, not string"
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ({"type": ["string", "integer"]}, [TEXT_OR_NUMBER]),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, [TEXT_OR_NUMBER]),
+        ({"anyOf": [{"$ref": "#/definitions/text"}, {"type": "integer"}, {"type": "null"}]}, [TEXT_OR_NUMBER]),
+        ({"oneOf": [{"oneOf": [{"type": "string"}, {"type": "integer"}]}, {"type": "string"}]}, [TEXT_OR_NUMBER]),
+        ({"$ref": "#/definitions/either"}, [TEXT_OR_NUMBER]),
+        ({"anyOf": [{"type": "string"}, {"type": "string", "format": "uuid"}]}, []),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "string", "x-nullable": True}]},
+            ["StorageDockerConfig.username: may be null"],
+        ),
+        (
+            {"oneOf": [{"type": "string"}, {}]},
+            ["StorageDockerConfig.username: is string; the document specifies no type"],
+        ),
+        (False, ["StorageDockerConfig.username: is not a field of the document"]),
+    ],
+)
+def test_alternatives_are_compared(field: Any, says: list[str]) -> None:
+    document = published()
+    document["definitions"] |= {
+        "text": {"type": "string"},
+        "either": {"oneOf": [{"type": "string"}, {"type": "integer"}, {"$ref": "#/definitions/either"}]},
+    }
+    schema(document, "storageDockerConfig")["username"] = field
+    drift = compared(document)
+    assert [*map(str, drift.differences)] == says
+    assert drift.status() == (1 if says and "no type" not in says[0] else 0)
+
+
+def test_alternatives_of_an_object_have_its_fields() -> None:
+    document = published()
+    definitions = document["definitions"]
+    fields = definitions["storageDockerConfig"]["properties"]
+    first, *_ = fields
+    parts = [{first: fields[first]}, {name: node for name, node in fields.items() if name != first}]
+    definitions["storageDockerConfig"] = {"oneOf": [{"type": "object", "properties": part} for part in parts]}
+    assert compared(document).breaking == []
+
+
+def test_exponentially_growing_alternatives_end() -> None:
+    document = published()
+    for number in range(200):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"oneOf": [more, dict(more)]}
+    document["definitions"]["d200"] = {"type": "integer"}
+    schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/d100"}
+    assert [*map(str, compared(document).breaking)] == ["StorageDockerConfig.password: is integer, not string"]
+
+
 JUNK: tuple[Any, ...] = (
     None,
     1,
