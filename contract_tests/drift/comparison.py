@@ -105,9 +105,9 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     """Compare a document with the contract of a release; patches mark additions with `since`.
 
     Raises:
-        HarnessError: the document has no image integrations, or is nested too deeply.
+        HarnessError: the document has no image integrations, is nested too deeply, or its base is not a URL.
     """
-    theirs, ours = Description(document), Description(contract.document)
+    theirs, ours = Description(document, name), Description(contract.document)
     comparison = _Comparison(ours, theirs, contract, since or contract.releases.newest.line)
     collection = Routes(contract).collection
     mine, other = ours.operations(collection, _TAG), theirs.operations(collection, _TAG)

@@ -10,6 +10,9 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import one_line
+
 Node = Mapping[str, Any]
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
@@ -101,10 +104,10 @@ class Operation:
 
 
 class Description:
-    """The operations and schemas of one document."""
+    """The operations and schemas of one document; `name` is its origin, for messages."""
 
-    def __init__(self, document: Node) -> None:
-        self.document = document
+    def __init__(self, document: Node, name: str = "the document") -> None:
+        self.document, self.name = document, name
         self.gaps: set[str] = set()
         """References to missing parts."""
 
@@ -119,10 +122,15 @@ class Description:
         return {"$ref": f"#/{'definitions' if _map(self.document.get('definitions')) else 'components/schemas'}/{name}"}
 
     def operations(self, collection: str, tag: str) -> dict[Route, Operation]:
-        """Return the operations at and below a path, and those with a tag."""
+        """Return the operations at and below a path, and those with a tag.
+
+        Raises:
+            HarnessError: the base of the paths is not a URL.
+        """
         found = {}
+        base = self._base
         for path, each in _map(self.document.get("paths")).items():
-            whole = f"{self._base}{path}"
+            whole = f"{base}{path}"
             ours = whole == collection or whole.startswith(f"{collection}/")
             item = self._resolved(each)
             for method in METHODS:
@@ -135,9 +143,16 @@ class Description:
     @property
     def _base(self) -> str:
         """The prefix of all paths."""
-        server = next(iter(_list(self.document.get("servers"))), None)
-        url = self.document.get("basePath") or _map(server).get("url") or ""
-        return urlsplit(str(url)).path.rstrip("/")
+        place, url = "basePath", self.document.get("basePath")
+        if not url:
+            server = _map(next(iter(_list(self.document.get("servers"))), None))
+            place, url = "servers[0].url", str(server.get("url") or "")
+            for name, each in _map(server.get("variables")).items():
+                url = url.replace(f"{{{name}}}", str(_map(each).get("default", f"{{{name}}}")))
+        try:
+            return urlsplit(str(url)).path.rstrip("/")
+        except ValueError:
+            raise HarnessError(f"{self.name}: {place} is not a URL: {one_line(str(url))}") from None
 
     def _operation(self, method: str, path: str, node: Node, shared: list[Any]) -> Operation:
         parameters: dict[tuple[str, str], Parameter] = {}

@@ -682,6 +682,32 @@ def test_base_path_is_part_of_the_paths() -> None:
     assert compared(document).differences == ()
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"url": "{server}", "variables": {"server": {"default": "https://central.example.com"}}},
+        {"url": "https://{host}:{port}/{base}", "variables": {"port": {"default": 8443}, "base": {"default": ""}}},
+    ],
+)
+def test_variables_of_a_server_have_their_defaults(server: Node) -> None:
+    assert compared(export.openapi_3_0(CONTRACT) | {"servers": [server]}).differences == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "part", "says"),
+    [
+        ("openapi-3.1", {"servers": [{"url": "http://[::1"}]}, "servers[0].url is not a URL: http://[::1"),
+        ("swagger-2.0", {"basePath": "//[x"}, "basePath is not a URL: //[x"),
+    ],
+)
+def test_invalid_base_is_refused(tmp_path: Path, form: str, part: Node, says: str) -> None:
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(FORMS[form](CONTRACT) | part))
+    ran = CliRunner().invoke(main, ["drift", str(file)])
+    assert ran.exit_code == 2
+    assert f"{file}: {says}" in ran.output
+
+
 # -- the command --------------------------------------------------------------------------------------
 
 
