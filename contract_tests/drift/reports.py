@@ -8,7 +8,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from contract_tests.drift.comparison import KINDS, UNSAID, Difference, Drift
+from contract_tests.drift.documents import has_more_values
+from contract_tests.engine.failures import HarnessError
 from contract_tests.engine.text import clean, markdown, printable
+
+MOST_VALUES = 100_000
+"""Maximum number of values in a patch."""
 
 
 def text(drift: Drift, *, everything: bool = False) -> str:
@@ -92,12 +97,25 @@ RENDERERS = {"json": render_json, "junit": render_junit, "markdown": render_mark
 
 
 def patch(drift: Drift) -> str:
-    """Return the additions of the document as YAML to be merged into `openapi.yaml`; a list replaces the one there."""
+    """Return the additions of the document as YAML to be merged into `openapi.yaml`; a list replaces the one there.
+
+    Raises:
+        HarnessError: the patch is nested too deeply, or has more than `MOST_VALUES` values.
+    """
+    try:
+        return _patch(drift)
+    except RecursionError:
+        raise HarnessError(f"{drift.name}: the patch is nested too deeply to be printed") from None
+
+
+def _patch(drift: Drift) -> str:
     import yaml
 
     whole: dict[str, Any] = {}
     for each in drift.differences:
         _merge(whole, each.patch)
+    if has_more_values(whole, MOST_VALUES):
+        raise HarnessError(f"{drift.name}: the patch is too large to be printed: more than {MOST_VALUES} values")
     if not whole:
         return "# The document adds nothing to the contract.\n"
     head = [f"# Additions of {printable(drift.name)} to the contract of {drift.release}."]

@@ -2,6 +2,7 @@
 
 import copy
 import cProfile
+import itertools
 import json
 import random
 import re
@@ -747,6 +748,41 @@ def test_command_prints_a_patch(tmp_path: Path) -> None:
     assert ran.exit_code == 0
     field = yaml.safe_load(ran.output)["components"]["schemas"]["StorageDockerConfig"]["properties"]["mirrors"]
     assert field == {"type": "array", "items": {"type": "string"}, "x-since": "5.1"}
+
+
+def deep() -> Node:
+    node: Node = {"type": "string"}
+    for _ in range(400):
+        node = {"type": "array", "items": node}
+    return node
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        (deep(), "the patch is nested too deeply to be printed"),
+        ({"enum": [*range(reports.MOST_VALUES)]}, "the patch is too large to be printed"),
+    ],
+)
+def test_patch_that_cannot_be_printed_is_refused(tmp_path: Path, field: Node, says: str) -> None:
+    document = published()
+    schema(document, "storageDockerConfig")["more"] = field
+    file = tmp_path / "swagger.json"
+    file.write_text(json.dumps(document))
+    assert CliRunner().invoke(main, ["drift", str(file)]).exit_code == 0
+    ran = CliRunner().invoke(main, ["drift", str(file), "--as-contract-patch"])
+    assert ran.exit_code == 2
+    assert says in ran.output
+
+
+@pytest.mark.parametrize("levels", ["", "&z [*z, *z]", "!!pairs [x: &z [*z, *z]]"])
+def test_yaml_whose_aliases_multiply_is_refused(levels: str) -> None:
+    names = "abcdefg"
+    text = "swagger: '2.0'\na: &a [x, x, x, x, x, x, x, x, x]\n"
+    for before, name in itertools.pairwise(names):
+        text += f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    with pytest.raises(HarnessError, match=r"bomb\.yaml: contains itself, or has more than"):
+        documents.parse((f"swagger: '2.0'\nz: {levels}\n" if levels else text).encode(), "bomb.yaml")
 
 
 def test_patch_has_every_new_parameter_of_an_operation(tmp_path: Path) -> None:
