@@ -785,6 +785,25 @@ def test_yaml_whose_aliases_multiply_is_refused(levels: str) -> None:
         documents.parse((f"swagger: '2.0'\nz: {levels}\n" if levels else text).encode(), "bomb.yaml")
 
 
+def test_line_ends_of_a_document_add_no_line(tmp_path: Path) -> None:
+    document = published()
+    document["paths"][f"{COLLECTION}/a\nforged: path"] = copy.deepcopy(document["paths"][COLLECTION])
+    fields = schema(document, "storageDockerConfig")
+    fields["b\nforged: name"] = {"type": "string"}
+    fields["username"]["pattern"] = "c\nforged: value"
+    fields["password"] = {"$ref": "#/definitions/d\nforged: gap"}
+    file = tmp_path / "e\nforged: file.json"
+    file.write_text(json.dumps(document))
+    junit = tmp_path / "junit.xml"
+    words = ["drift", str(file), "--report-junit", str(junit)]
+    shown = CliRunner().invoke(main, words).output
+    patch = CliRunner().invoke(main, [*words, "--as-contract-patch"]).output
+    for name in ("path", "name", "value", "gap", "file"):
+        assert f"\\nforged: {name}" in shown
+    for text in (shown, patch, junit.read_text()):
+        assert "\nforged" not in text
+
+
 def test_patch_has_every_new_parameter_of_an_operation(tmp_path: Path) -> None:
     document = published()
     parameter_added(*edited(document))
