@@ -6,7 +6,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -204,13 +203,16 @@ class Description:
 
     def shape(self, schema: Node | None) -> Shape:
         """Return the keywords of a schema and of all schemas that it refers to, and the types of its alternatives."""
-        return self._shape(schema, set()) or Shape("", "", "", (), False, {})
+        return self._shape(schema, set(), iter(range(_MOST_PARTS))) or Shape("", "", "", (), False, {})
 
-    def _shape(self, schema: Node | None, seen: set[int]) -> Shape | None:
-        """Return the shape, or None if it has only alternatives that are in `seen`, the schemas by their identity."""
+    def _shape(self, schema: Node | None, seen: set[int], budget: Iterator[int]) -> Shape | None:
+        """Return the shape, or None if it has only alternatives that are in `seen`, the schemas by their identity.
+
+        Every part takes one number of `budget`; parts for which none is left do not count.
+        """
         node: dict[str, Any] = {}
         names: list[str] = []
-        parts = list(islice(self._parts(schema or {}, 0), _MOST_PARTS))
+        parts = [part for _, part in zip(budget, self._parts(schema or {}, 0), strict=False)]
         for name, part in parts:
             names += [name] if name else []
             own = {key: value for key, value in part.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
@@ -227,7 +229,8 @@ class Description:
         if several and not types and not _implied(node):
             new = {id(part): part for part in several if id(part) not in seen}
             seen.update(new)
-            shapes = [self._shape(each, seen) for part in new.values() for each in _alternatives(part)]
+            choices = [each for part in new.values() for each in _alternatives(part)[:_MOST_PARTS]]
+            shapes = [self._shape(each, seen, budget) for each in choices]
             others = [each for each in shapes if each]
             if not others:
                 return None

@@ -622,6 +622,17 @@ def test_alternatives_of_an_object_have_its_fields() -> None:
     assert compared(document).breaking == []
 
 
+def test_cost_of_alternatives_is_limited() -> None:
+    document = published()
+    for number in range(29):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"allOf": [more, more]}
+    with cProfile.Profile() as profile:
+        either = {"oneOf": [{"$ref": "#/definitions/d0"} for _ in range(200)]}
+        Description(document).shape(either)
+    assert sum(each.callcount for each in profile.getstats()) < 100_000
+
+
 def test_exponentially_growing_alternatives_end() -> None:
     document = published()
     for number in range(200):
