@@ -105,9 +105,9 @@ def compare(document: Node, contract: Contract, name: str = "the document", sinc
     """Compare a document with the contract of a release; patches mark additions with `since`.
 
     Raises:
-        HarnessError: the document has no image integrations, or is nested too deeply.
+        HarnessError: the document has no image integrations, is nested too deeply, or its base is not a URL.
     """
-    theirs, ours = Description(document), Description(contract.document)
+    theirs, ours = Description(document, name), Description(contract.document)
     comparison = _Comparison(ours, theirs, contract, since or contract.releases.newest.line)
     collection = Routes(contract).collection
     mine, other = ours.operations(collection, _TAG), theirs.operations(collection, _TAG)
@@ -134,12 +134,13 @@ class _Comparison:
 
     def add(self, place: str, kind: str, text: str, **more: Any) -> None:
         """Record a difference."""
-        new = Difference(place, kind, text, **more, operations=(self.operation,) if self.operation != place else ())
+        operations = (self.operation,) if self.operation not in ("", place) else ()
+        new = Difference(place, kind, text, **more, operations=operations)
         old = self.found.setdefault((place, kind, text), new)
         self.found[place, kind, text] = replace(
             old,
             breaking=old.breaking or new.breaking,
-            operations=tuple(dict.fromkeys((*old.operations, *filter(None, new.operations)))),
+            operations=tuple(dict.fromkeys((*old.operations, *new.operations))),
         )
 
     # -- operations -------------------------------------------------------------------------------
@@ -244,11 +245,14 @@ class _Comparison:
     # -- schemas ----------------------------------------------------------------------------------
 
     def schemas_by_name(self) -> bool:
-        """Compare the schemas that have the contract's names; return whether there are any."""
+        """Compare the schemas that have the contract's names; return whether there are any.
+
+        Whether a schema may be null depends on the field that refers to it, so both are compared as references.
+        """
         other = {name.casefold(): name for name in self.theirs.schemas}
         found = [(name, other[name.casefold()]) for name in self.ours.schemas if name.casefold() in other]
         for name, theirs in found:
-            self.shapes(name, {"$ref": f"#/components/schemas/{name}"}, self.theirs.schemas[theirs], ANSWER)
+            self.shapes(name, self.ours.reference(name), self.theirs.reference(theirs), ANSWER)
         return bool(found)
 
     def shapes(

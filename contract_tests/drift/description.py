@@ -6,9 +6,11 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
+
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import one_line
 
 Node = Mapping[str, Any]
 
@@ -40,8 +42,8 @@ class Shape:
 
     @property
     def fields(self) -> Mapping[str, Node]:
-        """The schemas of the fields of an object."""
-        return {str(name): _map(each) for name, each in _map(self.node.get("properties")).items()}
+        """The schemas of the fields that an object may have; `false` is the schema of one that it never has."""
+        return {str(name): _map(each) for name, each in _map(self.node.get("properties")).items() if each is not False}
 
     @property
     def is_missing(self) -> bool:
@@ -101,10 +103,10 @@ class Operation:
 
 
 class Description:
-    """The operations and schemas of one document."""
+    """The operations and schemas of one document; `name` is its origin, for messages."""
 
-    def __init__(self, document: Node) -> None:
-        self.document = document
+    def __init__(self, document: Node, name: str = "the document") -> None:
+        self.document, self.name = document, name
         self.gaps: set[str] = set()
         """References to missing parts."""
 
@@ -114,11 +116,20 @@ class Description:
         components = _map(self.document.get("components"))
         return _map(self.document.get("definitions")) or _map(components.get("schemas"))
 
+    def reference(self, name: str) -> Node:
+        """Return a reference to one of the schemas."""
+        return {"$ref": f"#/{'definitions' if _map(self.document.get('definitions')) else 'components/schemas'}/{name}"}
+
     def operations(self, collection: str, tag: str) -> dict[Route, Operation]:
-        """Return the operations at and below a path, and those with a tag."""
+        """Return the operations at and below a path, and those with a tag.
+
+        Raises:
+            HarnessError: the base of the paths is not a URL.
+        """
         found = {}
+        base = self._base
         for path, each in _map(self.document.get("paths")).items():
-            whole = f"{self._base}{path}"
+            whole = f"{base}{path}"
             ours = whole == collection or whole.startswith(f"{collection}/")
             item = self._resolved(each)
             for method in METHODS:
@@ -131,9 +142,16 @@ class Description:
     @property
     def _base(self) -> str:
         """The prefix of all paths."""
-        server = next(iter(_list(self.document.get("servers"))), None)
-        url = self.document.get("basePath") or _map(server).get("url") or ""
-        return urlsplit(str(url)).path.rstrip("/")
+        place, url = "basePath", self.document.get("basePath")
+        if not url:
+            server = _map(next(iter(_list(self.document.get("servers"))), None))
+            place, url = "servers[0].url", str(server.get("url") or "")
+            for name, each in _map(server.get("variables")).items():
+                url = url.replace(f"{{{name}}}", str(_map(each).get("default", f"{{{name}}}")))
+        try:
+            return urlsplit(str(url)).path.rstrip("/")
+        except ValueError:
+            raise HarnessError(f"{self.name}: {place} is not a URL: {one_line(str(url))}") from None
 
     def _operation(self, method: str, path: str, node: Node, shared: list[Any]) -> Operation:
         parameters: dict[tuple[str, str], Parameter] = {}
@@ -184,10 +202,18 @@ class Description:
         return node
 
     def shape(self, schema: Node | None) -> Shape:
-        """Return the keywords of a schema and of all schemas that it refers to."""
+        """Return the keywords of a schema and of all schemas that it refers to, and the types of its alternatives."""
+        return self._shape(schema, set(), iter(range(_MOST_PARTS))) or Shape("", "", "", (), False, {})
+
+    def _shape(self, schema: Node | None, seen: set[int], budget: Iterator[int]) -> Shape | None:
+        """Return the shape, or None if it has only alternatives that are in `seen`, the schemas by their identity.
+
+        Every part takes one number of `budget`; parts for which none is left do not count.
+        """
         node: dict[str, Any] = {}
         names: list[str] = []
-        for name, part in islice(self._parts(schema or {}, 0), _MOST_PARTS):
+        parts = [part for _, part in zip(budget, self._parts(schema or {}, 0), strict=False)]
+        for name, part in parts:
             names += [name] if name else []
             own = {key: value for key, value in part.items() if key not in ("$ref", "allOf", "anyOf", "oneOf")}
             for key in ("properties", "required"):  # combined from all parts
@@ -199,6 +225,20 @@ class Description:
         nullable = "null" in types or bool((schema or {}).get("nullable") or (schema or {}).get("x-nullable"))
         nullable = nullable or any(each.get("type") == "null" for each in _choices(schema or {}))
         types = [str(each) for each in types if each != "null"]
+        several = [part for _, part in parts if len(_alternatives(part)) > 1]
+        if several and not types and not _implied(node):
+            new = {id(part): part for part in several if id(part) not in seen}
+            seen.update(new)
+            choices = [each for part in new.values() for each in _alternatives(part)[:_MOST_PARTS]]
+            shapes = [self._shape(each, seen, budget) for each in choices]
+            others = [each for each in shapes if each]
+            if not others:
+                return None
+            nullable = nullable or any(each.nullable for each in others)
+            if all(each.type for each in others):
+                types = list(dict.fromkeys(type for each in others for type in each.type.split(" or ")))
+            if types == ["object"]:
+                node["properties"] = {key: value for each in others for key, value in each.fields.items()}
         values = [node["const"]] if "const" in node else _list(node.get("enum"))
         return Shape(
             name=names[0] if names else "",
@@ -218,7 +258,7 @@ class Description:
             yield reference.rpartition("/")[2], {} if isinstance(target, Mapping) else {_MISSING: True}
             if isinstance(target, Mapping):
                 yield from self._parts(target, depth + 1)
-        choices = [each for each in _choices(schema) if each.get("type") != "null"]
+        choices = _alternatives(schema)
         for each in (*_list(schema.get("allOf")), *(choices if len(choices) == 1 else ())):
             yield from self._parts(_map(each), depth + 1)
         yield "", schema
@@ -226,6 +266,11 @@ class Description:
 
 def _choices(schema: Node) -> list[Node]:
     return [_map(each) for key in ("anyOf", "oneOf") for each in _list(schema.get(key))]
+
+
+def _alternatives(schema: Node) -> list[Node]:
+    """Return the alternatives other than null."""
+    return [each for each in _choices(schema) if each.get("type") != "null"]
 
 
 def _schema(node: Node) -> Node | None:

@@ -14,6 +14,8 @@ PUBLISHED = "/api/docs/swagger"
 """The path at which a Central publishes its document, Swagger 2.0 of all services."""
 MOST = 32 * 2**20
 """Maximum size of a document in bytes; Central 4.11's has 2 MB."""
+_MOST_VALUES = 1_000_000
+"""Maximum number of values of a YAML document, whose aliases can multiply them."""
 
 _MARKDOWN = re.compile(r"^#+ |^\|.*\|$", re.MULTILINE)
 """A heading or a row of a table."""
@@ -50,12 +52,28 @@ def _parse_data(text: str, name: str) -> Any:
         if text.lstrip().startswith("{"):
             return json.loads(text)
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        return yaml.load(text, loader)  # noqa: S506 (a safe loader)
+        found = yaml.load(text, loader)  # noqa: S506 (a safe loader)
     except (ValueError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         what = getattr(error, "problem", None) or (str(error).partition("\n")[0] or "it is nested too deeply")
         raise HarnessError(f"{name}: cannot be read: {where}{what}") from None
+    if has_more_values(found, _MOST_VALUES):
+        raise HarnessError(f"{name}: contains itself, or has more than {_MOST_VALUES} values with those of its aliases")
+    return found
+
+
+def has_more_values(value: Any, most: int) -> bool:
+    """Return whether a value has more than `most` values in it; one that is in it twice counts twice."""
+    pending, count = [value], 0
+    while pending:
+        each = pending.pop()
+        inner = each.values() if isinstance(each, dict) else each if isinstance(each, (list, tuple)) else ()
+        count += len(inner)
+        if count > most:
+            return True
+        pending += inner
+    return False
 
 
 def merged(documents: Iterable[Node]) -> Node:

@@ -8,7 +8,14 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 from contract_tests.drift.comparison import KINDS, UNSAID, Difference, Drift
-from contract_tests.engine.text import clean, markdown, printable
+from contract_tests.drift.documents import has_more_values
+from contract_tests.engine.failures import HarnessError
+from contract_tests.engine.text import clean, markdown, one_line, printable
+
+MOST_VALUES = 100_000
+"""Maximum number of values in a patch."""
+_LONGEST = 2_000
+"""Maximum length of a line."""
 
 
 def text(drift: Drift, *, everything: bool = False) -> str:
@@ -19,10 +26,14 @@ def text(drift: Drift, *, everything: bool = False) -> str:
         if not found or (kind == UNSAID and not everything):
             continue
         lines.append(f"{title}:")
-        lines += [f"  {'BREAKING  ' if each.breaking else ''}{each}{_places(each)}" for each in found]
+        lines += [f"  {'BREAKING  ' if each.breaking else ''}{_line(f'{each}{_places(each)}')}" for each in found]
         lines.append("")
-    lines += [f"Not compared: {each}." for each in drift.gaps]
-    return printable("\n".join([*lines, f"{drift.headline}."]))
+    lines += [f"Not compared: {_line(each)}." for each in drift.gaps]
+    return printable("\n".join([*lines, f"{_line(drift.headline)}."]))
+
+
+def _line(text: str) -> str:
+    return one_line(text, _LONGEST)
 
 
 def _places(difference: Difference) -> str:
@@ -68,20 +79,15 @@ def render_junit(drift: Drift, *, strict: bool) -> str:
     suite = ET.Element("testsuite", name="central-contract.drift")
     verdict = ET.SubElement(suite, "testcase", classname="central-contract.drift", name="verdict")
     if drift.gaps:
-        ET.SubElement(verdict, "error", message="incomplete").text = printable("\n".join(drift.gaps))
+        ET.SubElement(verdict, "error", message="incomplete").text = "\n".join(map(_line, drift.gaps))
     else:
-        ET.SubElement(verdict, "system-out").text = printable(drift.headline)
+        ET.SubElement(verdict, "system-out").text = _line(drift.headline)
     for kind in KINDS:
         for each in drift.of(kind):
-            case = ET.SubElement(
-                suite, "testcase", classname=f"central-contract.drift.{kind}", name=printable(str(each))
-            )
+            case = ET.SubElement(suite, "testcase", classname=f"central-contract.drift.{kind}", name=_line(str(each)))
             if each.breaking or (strict and kind != UNSAID):
-                values = f"contract: {each.contract or '-'}\ndocument: {each.document or '-'}"
-                operations = "\n".join(each.operations)
-                ET.SubElement(case, "failure", message=printable(each.text), type=kind).text = printable(
-                    f"{values}\n{operations}".strip()
-                )
+                lines = [f"contract: {each.contract or '-'}", f"document: {each.document or '-'}", *each.operations]
+                ET.SubElement(case, "failure", message=_line(each.text), type=kind).text = "\n".join(map(_line, lines))
     for name, tag in (("tests", "testcase"), ("failures", "failure"), ("errors", "error")):
         suite.set(name, str(sum(1 for _ in suite.iter(tag))))
     ET.indent(suite)
@@ -92,15 +98,28 @@ RENDERERS = {"json": render_json, "junit": render_junit, "markdown": render_mark
 
 
 def patch(drift: Drift) -> str:
-    """Return the additions of the document as YAML to be merged into `openapi.yaml`; a list replaces the one there."""
+    """Return the additions of the document as YAML to be merged into `openapi.yaml`; a list replaces the one there.
+
+    Raises:
+        HarnessError: the patch is nested too deeply, or has more than `MOST_VALUES` values.
+    """
+    try:
+        return _patch(drift)
+    except RecursionError:
+        raise HarnessError(f"{drift.name}: the patch is nested too deeply to be printed") from None
+
+
+def _patch(drift: Drift) -> str:
     import yaml
 
     whole: dict[str, Any] = {}
     for each in drift.differences:
         _merge(whole, each.patch)
+    if has_more_values(whole, MOST_VALUES):
+        raise HarnessError(f"{drift.name}: the patch is too large to be printed: more than {MOST_VALUES} values")
     if not whole:
         return "# The document adds nothing to the contract.\n"
-    head = [f"# Additions of {printable(drift.name)} to the contract of {drift.release}."]
+    head = [f"# Additions of {_line(drift.name)} to the contract of {drift.release}."]
     if whole.get("components"):
         head.append("# Add what no document specifies: field numbers (`x-proto-number`) and credentials (`x-scrub`).")
     return "\n".join(head) + "\n" + yaml.safe_dump(clean(whole), sort_keys=False, width=120, allow_unicode=True)

@@ -2,6 +2,7 @@
 
 import copy
 import cProfile
+import itertools
 import json
 import random
 import re
@@ -459,6 +460,19 @@ def test_page_of_objects_only_is_an_incomplete_comparison() -> None:
     assert drift.gaps == ("the document has no operations",)
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_schemas_without_operations_are_compared_by_name(form: Any) -> None:
+    """A definition that fields may refer to as null is not itself different; no operation is named."""
+    document = FORMS[form](CONTRACT) | {"paths": {}}
+    drift = compared(document)
+    assert (drift.differences, drift.status()) == ((), 3)
+    schemas = document["definitions"] if form == "swagger-2.0" else document["components"]["schemas"]
+    schemas["StorageDockerConfig"]["properties"]["insecure"] = {"type": "string"}
+    (found,) = compared(document).differences
+    assert found.operations == ()
+    assert "()" not in reports.text(compared(document))
+
+
 def test_missing_definitions_make_the_comparison_incomplete() -> None:
     document = published()
     del document["definitions"]["storageDockerConfig"]
@@ -563,6 +577,72 @@ def test_exponentially_growing_schemas_end() -> None:
     assert str(found) == "StorageDockerConfig.password: is string; the document specifies no type"
 
 
+TEXT_OR_NUMBER = "StorageDockerConfig.username: is string or integer, not string"
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ({"type": ["string", "integer"]}, [TEXT_OR_NUMBER]),
+        ({"oneOf": [{"type": "string"}, {"type": "integer"}]}, [TEXT_OR_NUMBER]),
+        ({"anyOf": [{"$ref": "#/definitions/text"}, {"type": "integer"}, {"type": "null"}]}, [TEXT_OR_NUMBER]),
+        ({"oneOf": [{"oneOf": [{"type": "string"}, {"type": "integer"}]}, {"type": "string"}]}, [TEXT_OR_NUMBER]),
+        ({"$ref": "#/definitions/either"}, [TEXT_OR_NUMBER]),
+        ({"anyOf": [{"type": "string"}, {"type": "string", "format": "uuid"}]}, []),
+        (
+            {"anyOf": [{"type": "string"}, {"type": "string", "x-nullable": True}]},
+            ["StorageDockerConfig.username: may be null"],
+        ),
+        (
+            {"oneOf": [{"type": "string"}, {}]},
+            ["StorageDockerConfig.username: is string; the document specifies no type"],
+        ),
+        (False, ["StorageDockerConfig.username: is not a field of the document"]),
+    ],
+)
+def test_alternatives_are_compared(field: Any, says: list[str]) -> None:
+    document = published()
+    document["definitions"] |= {
+        "text": {"type": "string"},
+        "either": {"oneOf": [{"type": "string"}, {"type": "integer"}, {"$ref": "#/definitions/either"}]},
+    }
+    schema(document, "storageDockerConfig")["username"] = field
+    drift = compared(document)
+    assert [*map(str, drift.differences)] == says
+    assert drift.status() == (1 if says and "no type" not in says[0] else 0)
+
+
+def test_alternatives_of_an_object_have_its_fields() -> None:
+    document = published()
+    definitions = document["definitions"]
+    fields = definitions["storageDockerConfig"]["properties"]
+    first, *_ = fields
+    parts = [{first: fields[first]}, {name: node for name, node in fields.items() if name != first}]
+    definitions["storageDockerConfig"] = {"oneOf": [{"type": "object", "properties": part} for part in parts]}
+    assert compared(document).breaking == []
+
+
+def test_cost_of_alternatives_is_limited() -> None:
+    document = published()
+    for number in range(29):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"allOf": [more, more]}
+    with cProfile.Profile() as profile:
+        either = {"oneOf": [{"$ref": "#/definitions/d0"} for _ in range(200)]}
+        Description(document).shape(either)
+    assert sum(each.callcount for each in profile.getstats()) < 100_000
+
+
+def test_exponentially_growing_alternatives_end() -> None:
+    document = published()
+    for number in range(200):
+        more = {"$ref": f"#/definitions/d{number + 1}"}
+        document["definitions"][f"d{number}"] = {"oneOf": [more, dict(more)]}
+    document["definitions"]["d200"] = {"type": "integer"}
+    schema(document, "storageDockerConfig")["password"] = {"$ref": "#/definitions/d100"}
+    assert [*map(str, compared(document).breaking)] == ["StorageDockerConfig.password: is integer, not string"]
+
+
 JUNK: tuple[Any, ...] = (
     None,
     1,
@@ -614,6 +694,32 @@ def test_base_path_is_part_of_the_paths() -> None:
     assert compared(document).differences == ()
 
 
+@pytest.mark.parametrize(
+    "server",
+    [
+        {"url": "{server}", "variables": {"server": {"default": "https://central.example.com"}}},
+        {"url": "https://{host}:{port}/{base}", "variables": {"port": {"default": 8443}, "base": {"default": ""}}},
+    ],
+)
+def test_variables_of_a_server_have_their_defaults(server: Node) -> None:
+    assert compared(export.openapi_3_0(CONTRACT) | {"servers": [server]}).differences == ()
+
+
+@pytest.mark.parametrize(
+    ("form", "part", "says"),
+    [
+        ("openapi-3.1", {"servers": [{"url": "http://[::1"}]}, "servers[0].url is not a URL: http://[::1"),
+        ("swagger-2.0", {"basePath": "//[x"}, "basePath is not a URL: //[x"),
+    ],
+)
+def test_invalid_base_is_refused(tmp_path: Path, form: str, part: Node, says: str) -> None:
+    file = tmp_path / "document.json"
+    file.write_text(json.dumps(FORMS[form](CONTRACT) | part))
+    ran = CliRunner().invoke(main, ["drift", str(file)])
+    assert ran.exit_code == 2
+    assert f"{file}: {says}" in ran.output
+
+
 # -- the command --------------------------------------------------------------------------------------
 
 
@@ -653,6 +759,60 @@ def test_command_prints_a_patch(tmp_path: Path) -> None:
     assert ran.exit_code == 0
     field = yaml.safe_load(ran.output)["components"]["schemas"]["StorageDockerConfig"]["properties"]["mirrors"]
     assert field == {"type": "array", "items": {"type": "string"}, "x-since": "5.1"}
+
+
+def deep() -> Node:
+    node: Node = {"type": "string"}
+    for _ in range(400):
+        node = {"type": "array", "items": node}
+    return node
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        (deep(), "the patch is nested too deeply to be printed"),
+        ({"enum": [*range(reports.MOST_VALUES)]}, "the patch is too large to be printed"),
+    ],
+)
+def test_patch_that_cannot_be_printed_is_refused(tmp_path: Path, field: Node, says: str) -> None:
+    document = published()
+    schema(document, "storageDockerConfig")["more"] = field
+    file = tmp_path / "swagger.json"
+    file.write_text(json.dumps(document))
+    assert CliRunner().invoke(main, ["drift", str(file)]).exit_code == 0
+    ran = CliRunner().invoke(main, ["drift", str(file), "--as-contract-patch"])
+    assert ran.exit_code == 2
+    assert says in ran.output
+
+
+@pytest.mark.parametrize("levels", ["", "&z [*z, *z]", "!!pairs [x: &z [*z, *z]]"])
+def test_yaml_whose_aliases_multiply_is_refused(levels: str) -> None:
+    names = "abcdefg"
+    text = "swagger: '2.0'\na: &a [x, x, x, x, x, x, x, x, x]\n"
+    for before, name in itertools.pairwise(names):
+        text += f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+    with pytest.raises(HarnessError, match=r"bomb\.yaml: contains itself, or has more than"):
+        documents.parse((f"swagger: '2.0'\nz: {levels}\n" if levels else text).encode(), "bomb.yaml")
+
+
+def test_line_ends_of_a_document_add_no_line(tmp_path: Path) -> None:
+    document = published()
+    document["paths"][f"{COLLECTION}/a\nforged: path"] = copy.deepcopy(document["paths"][COLLECTION])
+    fields = schema(document, "storageDockerConfig")
+    fields["b\nforged: name"] = {"type": "string"}
+    fields["username"]["pattern"] = "c\nforged: value"
+    fields["password"] = {"$ref": "#/definitions/d\nforged: gap"}
+    file = tmp_path / "e\nforged: file.json"
+    file.write_text(json.dumps(document))
+    junit = tmp_path / "junit.xml"
+    words = ["drift", str(file), "--report-junit", str(junit)]
+    shown = CliRunner().invoke(main, words).output
+    patch = CliRunner().invoke(main, [*words, "--as-contract-patch"]).output
+    for name in ("path", "name", "value", "gap", "file"):
+        assert f"\\nforged: {name}" in shown
+    for text in (shown, patch, junit.read_text()):
+        assert "\nforged" not in text
 
 
 def test_patch_has_every_new_parameter_of_an_operation(tmp_path: Path) -> None:
