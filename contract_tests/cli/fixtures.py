@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import gc
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +49,8 @@ _THIS_RUN = "-"
 """Value of --coverage without DIR: the fixtures that this command would generate."""
 _MOST = 5000
 """Maximum number of integrations that --from-url reads."""
+_MOST_FIXTURES = 1_000_000
+"""Maximum of --count."""
 _LONG = 2000
 """Smallest number of fixtures with a progress bar."""
 
@@ -86,13 +89,13 @@ Examples:
 @click.option("--why", metavar="TEXT", default="", help="Only fixtures whose `why` contains this text; ignores case.")
 @click.option("--list", "listed", is_flag=True, help="Only list name, type, request, status, rule and why.")
 @click.option("--valid/--invalid", "verdict", default=None, help="Only accepted requests, or only refused ones.")
-@click.option("--count", type=click.IntRange(1), help="Number of fixtures  [default: each case once]")
+@click.option("--count", type=click.IntRange(1, _MOST_FIXTURES), help="Number of fixtures  [default: each case once]")
 @click.option("--seed", type=int, default=0, help="Seed of the generated values.")
 @click.option("--minimal", "form", flag_value="minimal", help="Send only the fields that Central requires.")
 @click.option("--full", "form", flag_value="full", help="Send every field.")
 @click.option("--format", "formats", type=click.Choice(list(FILES)), multiple=True,
               help="Format to write; can be repeated  [default: jsonl]")  # fmt: skip
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File or folder  [default: standard output]")
+@click.option("-o", "--output", type=click.Path(), help="File or folder  [default: standard output]")
 @click.option("--central-version", "version", type=RELEASE, default=newest, show_default="the newest",
               help="Release of Central that gives the answers.")  # fmt: skip
 @click.option("--as-deployed", is_flag=True, help="Answer as deployed Central does where it differs from the document.")
@@ -115,7 +118,7 @@ def fixtures(
     *,
     everything: bool,
     formats: tuple[str, ...],
-    output: Path | None,
+    output: str | None,
     coverage: str | None,
     mutants: bool,
     replay: str | None,
@@ -423,20 +426,20 @@ def _print_coverage(coverage: Any) -> NoReturn:
     sys.exit(0 if coverage.complete else 1)
 
 
-def _write_whole_set(wish: Wish, output: Path | None) -> None:
+def _write_whole_set(wish: Wish, output: str | None) -> None:
     from contract_tests.fixtures.shipped import whole_set
 
     if output is None:
         raise click.UsageError("--all writes many files; give their folder with -o DIR")
     with _progress(None) as track:
         files = whole_set(wish, track)
-    _write_files(files, output, whole=True)
+    _write_files(files, Path(output), whole=True)
 
 
-def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: Path | None) -> None:
+def _write(selected: Sequence[Fixture], formats: tuple[str, ...], output: str | None) -> None:
     texts = {path: text for form in dict.fromkeys(formats) for path, text in write(form, selected).items()}
-    if output is not None and (formats[0] in FOLDERS or len(texts) > 1 or output.is_dir()):
-        _write_files(texts, output)
+    if output is not None and (formats[0] in FOLDERS or len(texts) > 1 or _is_folder(output)):
+        _write_files(texts, Path(output))
     else:
         _write_text("".join(texts.values()), output)
 
@@ -449,7 +452,7 @@ def _write_files(texts: dict[str, str], folder: Path, *, whole: bool = False) ->
     click.echo(f"{what}: {sum(map(len, texts.values())) / 1e3:,.0f} kB", err=True)
 
 
-def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
+def _print_changes(old: Path, new: Path, output: str | None) -> NoReturn:
     from contract_tests.fixtures import manifest
     from contract_tests.fixtures.lines import lines_of
 
@@ -458,16 +461,26 @@ def _print_changes(old: Path, new: Path, output: Path | None) -> NoReturn:
     sys.exit(0)
 
 
-def _write_text(text: str, output: Path | None) -> None:
-    """Write to a file or to standard output."""
+def _is_folder(output: str) -> bool:
+    return output.endswith(("/", os.sep)) or Path(output).is_dir()
+
+
+def _write_text(text: str, output: str | None) -> None:
+    """Write to a file or to standard output.
+
+    Raises:
+        HarnessError: the output is a folder, or cannot be written.
+    """
     if output is None:
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
+    elif _is_folder(output):
+        raise HarnessError(f"cannot write {output}: this is a folder; give a file")
     else:
-        _write_files({output.name: text}, output.parent)
+        _write_files({Path(output).name: text}, Path(output).parent)
 
 
-def _write_list(selected: Sequence[Fixture], output: Path | None) -> None:
+def _write_list(selected: Sequence[Fixture], output: str | None) -> None:
     rows = [("name", "type", "request", "status", "rule", "why")]
     for fixture in selected:
         step = fixture.exchanges[-1].step

@@ -94,6 +94,8 @@ def test_a_list_can_be_written_to_a_file(tmp_path: Path) -> None:
         (("--at", "http://127.0.0.1:9"), "http://127.0.0.1:9 does not answer: ConnectionRefusedError"),
         (("--at", "http://127.0.0.1:9", "--timeout", "0"), "'0'"),
         (("--ca-file", __file__), "no valid certificates"),
+        (("--count", "99999999999999"), "99999999999999 is not in the range 1<=x<=1000000"),
+        (("--list", "--name", "conversation/life-quay", "-o", "no-such-folder/"), "no-such-folder/: this is a folder"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -273,6 +275,15 @@ def test_a_file_where_a_folder_is_needed_is_reported(tmp_path: Path, name: str) 
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no /proc")
+@pytest.mark.parametrize("exists", [False, True])
+def test_an_output_that_ends_in_a_slash_is_a_folder(tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / "new").mkdir()
+    result = fixtures("--name", "conversation/life-quay", "-o", f"{tmp_path / 'new'}/")
+    assert result.exit_code == 0, result.output
+    assert [each.name for each in (tmp_path / "new").iterdir()] == ["fixtures.jsonl"]
+
+
 def test_an_unwritable_folder_is_reported_with_the_file_name() -> None:
     with pytest.raises(HarnessError, match=r"cannot write /proc/a\.jsonl: "):
         write_files({"a.jsonl": "new"}, Path("/proc"))

@@ -1,6 +1,7 @@
 """`central-contract fixtures --at URL`: what it writes to a server that others use, and what it leaves."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,10 @@ def test_refused_token_makes_no_fixtures(control: bool, tmp_path: Path, monkeypa
     assert (result.exit_code, result.stdout) == (2, "")
     assert "refuses the credentials: 403" in result.stderr
     assert list(tmp_path.glob("*.ledger")) == []
+
+
+def test_timeout_says_how_to_wait_longer() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        result = run("--rule", "name-unique", "--at", f"http://127.0.0.1:{silent.getsockname()[1]}", "--timeout", "0.2")
+    assert result.exit_code == 2
+    assert result.stderr.rstrip().endswith("; wait longer with --timeout")

@@ -1,6 +1,7 @@
 """Replay of a reported failure, and comparison of two servers."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,40 @@ def test_report_with_a_wrong_value_is_refused(tmp_path: Path, key: str, wrong: o
     (tmp_path / "report.json").write_text(json.dumps(value))
     done = run("replay", str(tmp_path / "report.json"), "create")
     assert (done.exit_code, message in done.output) == (2, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong"),
+    [
+        (("results",), 5),
+        (("results",), None),
+        (("results", 0), []),
+        (("results", 0, "failures"), 5),
+        (("results", 0, "failures", 0), []),
+        (("results", 0, "failures", 0, "exchanges"), None),
+        (("results", 0, "failures", 0, "exchanges"), [5]),
+        (("results", 0, "failures", 0, "exchanges"), [{"headers": ["a"]}]),
+        (("options",), 5),
+        (("options", "own_mock"), 5),
+        ((), "{"),
+        ((), "5"),
+        ((), b"\xff"),
+    ],
+)
+def test_wrong_report_is_refused_in_plain_words(tmp_path: Path, place: tuple[Any, ...], wrong: Any) -> None:
+    value: Any = written()
+    inner = value
+    for key in place[:-1]:
+        inner = inner[key]
+    if place:
+        inner[place[-1]] = wrong
+    content = wrong if isinstance(wrong, bytes) else (json.dumps(value) if place else wrong).encode()
+    (tmp_path / "report.json").write_bytes(content)
+    done = run("replay", str(tmp_path / "report.json"), "create")
+    assert done.exit_code == 2, done.output
+    assert "report.json is not a JSON report of a run" in done.output
+    assert "`central-contract check URL --report-json FILE` writes one" in done.output
+    assert not re.search("object|indices|iterable|NoneType|attribute|Expecting|codec|sequence", done.output)
 
 
 def test_permission_to_damage_a_target_is_not_one_for_another(tmp_path: Path) -> None:

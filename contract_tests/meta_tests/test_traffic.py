@@ -621,6 +621,17 @@ def test_credential_in_a_header_name_is_hidden() -> None:
     assert list(Secrets(CONTRACT).hide(seen).reply_headers) == ["X-canary-credential-1"]
 
 
+def test_credentials_in_challenges_and_redirects_are_hidden() -> None:
+    more = headers_of(
+        [("WWW-Authenticate", 'Bearer realm="a", tok="t0p-1"'), ("Location", "http://a:t0p-2@h/?code=t0p-3")]
+    )
+    seen = Secrets(CONTRACT).hide(Seen("GET", f"{PATH}?state=t0p-4", 401, 0.0, 0.0, reply_headers=more))
+    assert seen.target == f"{PATH}?state=******"
+    assert seen.reply_headers == headers_of(
+        [("WWW-Authenticate", 'Bearer realm="a", tok="******"'), ("Location", "http://******@h/?code=******")]
+    )
+
+
 def test_oversized_compressed_body_is_not_read() -> None:
     assert plain(gzip.compress(b"0" * (bounded_http.MOST + 1)), "gzip") is None
     assert plain(gzip.compress(b"ab") + gzip.compress(b"c"), "gzip") == b"abc"

@@ -11,7 +11,7 @@ import base64
 import gzip
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +27,8 @@ from contract_tests.runner.history import at_once, created_id
 _VARIABLE = re.compile(r'"[^"$]*\$((?:CENTRAL|HEADER)_[A-Z0-9_]+)"')
 _LONGEST_ARGUMENT = 100_000
 """Maximum size of an argument in bytes; Linux allows 128 KiB."""
+_URL = re.compile(rf"\w+://[^/?#]*(?:[^?#]*?{COLLECTION})?(?P<path>[^?#]*)", re.DOTALL)
+"""A URL up to its query; an id is in the part `path` or in the query."""
 _READ_ID = """ | tee /dev/stderr | grep -o '"id": *"[^"]*"' | head -n 1 | cut -d '"' -f 4)"""
 
 
@@ -92,7 +94,7 @@ def _line(exchange: Exchange, access: Access, ids: Mapping[str, str]) -> str:
         words.append("--globoff")
     if "/." in url:
         words.append("--path-as-is")
-    words.append(_quoted(url, known))
+    words.append(_quoted(url, known, is_kept=lambda found: found[0] in ids and not _is_id(url, found)))
     return before + " ".join(words)
 
 
@@ -150,16 +152,36 @@ def _quoted_bytes(body: bytes, known: Mapping[str, str]) -> str:
         return _escaped(body)
 
 
-def _quoted(text: str, known: Mapping[str, str], encoding: str = "utf-8") -> str:
-    """Quote a text for the shell, with variables in place of the values in `known`."""
+def _is_id(url: str, found: re.Match[str]) -> bool:
+    """Return whether a known id that occurs in a URL is one there: a whole segment of the path, or in the query."""
+    start, end = found.span()
+    path = _URL.match(url)
+    if path is None or start >= path.end():
+        return True
+    return start >= path.start("path") and url[start - 1] == "/" and url[end : end + 1] in ("", "/", "?", "#")
+
+
+def _quoted(
+    text: str,
+    known: Mapping[str, str],
+    encoding: str = "utf-8",
+    is_kept: Callable[[re.Match[str]], bool] | None = None,
+) -> str:
+    """Quote a text for the shell, with variables in place of the values in `known`, except those to keep."""
     if not text:
         return "''"
     values = sorted((value for value in known if value), key=len, reverse=True)
-    parts = re.split(f"({'|'.join(map(re.escape, values))})", text) if values else [text]
-    return "".join(f'"${known[part]}"' if part in known else _word(part, encoding) for part in parts if part)
+    words, end = [], 0
+    for found in re.finditer("|".join(map(re.escape, values)), text) if values else ():
+        if is_kept is None or not is_kept(found):
+            words += [_word(text[end : found.start()], encoding), f'"${known[found[0]]}"']
+            end = found.end()
+    return "".join([*words, _word(text[end:], encoding)])
 
 
 def _word(text: str, encoding: str) -> str:
+    if not text:
+        return ""
     is_plain = all(each in "\n\t" or each.isprintable() for each in text) and without_commands(text) == text
     if is_plain and (encoding == "utf-8" or text.isascii()):
         return shlex.quote(text)

@@ -31,6 +31,7 @@ _REQUEST_OPTIONS = (
     "managed", "max_live", "max_response_time", "workers", "allow_registry_tests", "allow_load", "disposable",
 )  # fmt: skip
 """Options that influence the requests of a run, besides target, seed, profile and release."""
+_MAKE_ONE = "`central-contract check URL --report-json FILE` writes one"
 _PERMISSIONS = ("allow_registry_tests", "allow_load", "disposable")
 """Those of them that let a run strain or damage its target."""
 _OWN_MOCK = ("as_deployed", "central_version", "managed")
@@ -93,7 +94,7 @@ def read(report: Path, name: str) -> Recorded:
         HarnessError: the file is not a report, or has no such failure.
     """
     try:
-        value = json.loads(report.read_text("utf-8"))
+        value = _read_json(report)
         failures = {
             name_of(result["check"], number): (result, failure)
             for result in value["results"]
@@ -104,46 +105,59 @@ def read(report: Path, name: str) -> Recorded:
             raise HarnessError(f"{report} has no failure {name!r}; it has: {known}")
         result, failure = failures[name]
         options, own_mock = value["options"], value["options"]["own_mock"]
-        return _usable(
-            Recorded(
-                check=failure["check"],
-                what=failure["what"],
-                target=value["target"],
-                run=value["run"],
-                version=value["centralVersion"],
-                seed=value["seed"],
-                profile=result["profile"] or value["profile"],
-                options={key: options[key] for key in _REQUEST_OPTIONS},
-                own_mock=None if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK},
-                unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
-                checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
-                exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
-            )
+        recorded = Recorded(
+            check=failure["check"],
+            what=failure["what"],
+            target=value["target"],
+            run=value["run"],
+            version=value["centralVersion"],
+            seed=value["seed"],
+            profile=result["profile"] or value["profile"],
+            options={key: options[key] for key in _REQUEST_OPTIONS},
+            own_mock=None if own_mock is None else {key: own_mock[key] for key in _OWN_MOCK},
+            unsteady=failure["intermittent"] or result["group"] in ("concurrency", "latency"),
+            checks=tuple(each["check"] for each in value["results"] if each["outcome"] != "skipped"),
+            exchanges=tuple(_exchange(each) for each in failure["exchanges"]),
         )
+        _require_usable(recorded)
     except OSError as error:
         raise HarnessError(f"{report}: {error.strerror}") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        why = f"it has no {error}" if isinstance(error, KeyError) else f"{error}"
-        raise HarnessError(f"{report} is not a JSON report of a run (--report-json): {why}") from None
+    except _ReportError as error:
+        raise HarnessError(f"{report} is not a JSON report of a run: {error}; {_MAKE_ONE}") from None
+    except KeyError as error:
+        raise HarnessError(f"{report} is not a JSON report of a run: it has no {error}; {_MAKE_ONE}") from None
+    except (ValueError, TypeError, LookupError, AttributeError):
+        raise HarnessError(f"{report} is not a JSON report of a run; {_MAKE_ONE}") from None
+    return recorded
 
 
-def _usable(recorded: Recorded) -> Recorded:
-    """Return what was recorded.
+class _ReportError(ValueError):
+    """Says in a user's words what is wrong in a report."""
 
-    Raises:
-        TypeError: a value has another type than in a report.
-        ValueError: the run cannot be repeated.
-    """
+
+def _read_json(report: Path) -> Any:
+    try:
+        return json.loads(report.read_text("utf-8"))
+    except json.JSONDecodeError as error:
+        raise _ReportError(f"it is not JSON in line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise _ReportError("it is nested too deeply") from None
+
+
+def _require_usable(recorded: Recorded) -> None:
+    """Raise _ReportError if a value has another type than in a report, or the run cannot be repeated."""
     texts = {"target": recorded.target, "run": recorded.run, "centralVersion": recorded.version}
     values = {**texts, "seed": recorded.seed, **recorded.options}
     defaults = asdict(Options("")) | dict.fromkeys(texts, "")
     for key, value in values.items():
         if not isinstance(value, (int, float) if isinstance(defaults[key], float) else type(defaults[key])):
-            raise TypeError(f"{key} is {value!r}")
+            raise _ReportError(f"{key} is {value!r}")
     if recorded.profile not in PROFILES:
-        raise ValueError(f"no run with the profile {recorded.profile!r} can be repeated")
-    contracts.load().releases.find(recorded.version)
-    return recorded
+        raise _ReportError(f"no run with the profile {recorded.profile!r} can be repeated")
+    try:
+        contracts.load().releases.find(recorded.version)
+    except ValueError as error:
+        raise _ReportError(f"{error}") from None
 
 
 def exchange_value(exchange: Exchange) -> dict[str, Any]:

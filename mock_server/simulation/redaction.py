@@ -29,6 +29,13 @@ _USERINFO = re.compile(
     # Endpoints may have no scheme. The text after the @ of an image is a digest.
     r"""|[^\s/\\?#"'<>@:]+:(?!//|\d+(?:/|$))[^\s?#"'<>@]+@(?!sha\d+:)(?=[\w-]+\.[\w-]|localhost|\[|[\w-]+:\d)"""
 )
+_LOGIN = ("code", "state")
+"""Keys in the URL of a login that hold a credential, and that elsewhere have other meanings."""
+_URL_HEADERS = ("location", "content-location", "referer")
+_CHALLENGES = ("www-authenticate", "proxy-authenticate")
+_PARAMETER = re.compile(r"""([\w-]+)(\s*=\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)""")
+_SHOWN_PARAMETERS = ("realm", "charset", "error", "error_description", "scope", "title")
+"""Parameters of a challenge that hold no credential."""
 _GIVEN_USERINFO = re.compile(r"""(?<=//)[^\s'"]+@|[^\s'"/=:]+:(?!//)[^\s'"]*@""")
 _SCHEME = re.compile(r"""\b(bearer|basic)\s+(?=[^\s"']*\d)[^\s"'\\,;]+""", re.IGNORECASE)
 """A digit distinguishes a token from a word."""
@@ -142,15 +149,29 @@ class Redaction:
 
     def _parameter(self, part: str) -> str:
         key, equals, value = part.partition("=")
-        if equals and value and self.is_secret(_unquoted(key)):
+        name = _unquoted(key)
+        if equals and value and (name.lower() in _LOGIN or self.is_secret(name)):
             return f"{key}={MASK}"
         plain = _unquoted(value if equals else key)
         shown = self.text(plain)
         return part if shown == plain else f"{key if equals else ''}{equals}{quote_plus(shown, safe='*/:@=')}"
 
     def header(self, name: str, value: str) -> str:
-        """Return the value of a header; of a secret one only the scheme."""
-        return masked_header(name, value) if is_secret_header(name) else self.text(value)
+        """Return the value of a header without its credentials; of a secret one only the scheme."""
+        if is_secret_header(name):
+            return masked_header(name, value)
+        if name in _CHALLENGES:
+            value = _PARAMETER.sub(_challenge_parameter, value)
+        text = self.text(value)
+        if name not in _URL_HEADERS:
+            return text
+        first, *queries = re.split("([?#])", text)
+        return first + "".join(map(self.query, queries))
+
+
+def _challenge_parameter(found: re.Match[str]) -> str:
+    name, equals = found.groups()
+    return found[0] if name.lower() in _SHOWN_PARAMETERS else f'{name}{equals}"{MASK}"'
 
 
 def is_secret_header(name: str) -> bool:

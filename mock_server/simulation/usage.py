@@ -172,17 +172,22 @@ def parse(document: Any, name: str) -> Usage:
     if not isinstance(document, dict) or document.get("format") != FORMAT or document.get("version") != VERSION:
         raise UsageError(f"{name}: is not what `serve --usage` writes or GET /__admin/usage answers")
     found = Usage(str(document.get("centralVersion", "")))
+    place = "$.requests"
     try:
-        for each in document["requests"]:
+        for number, each in enumerate(document["requests"]):
+            place = f"$.requests[{number}]"
             names = [str(each[key]) for key in ("operation", "rule", "type", "fault")]
             fields, marks = (tuple(map(str, each[key])) for key in ("fields", "marks"))
             kind = Kind(names[0], int(each["status"]), names[1], names[2], fields, marks, names[3])
             found.kinds[kind] += int(each["count"])
-        for each in document["warnings"]:
+        place = "$.warnings"
+        for number, each in enumerate(document["warnings"]):
+            place = f"$.warnings[{number}]"
             found.warnings[str(each["operation"]), str(each["text"])] += int(each["count"])
+        place = "$.survived"
         found.survived.update({str(key): int(value) for key, value in document["survived"].items()})
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UsageError(f"{name}: cannot be read: {type(error).__name__} {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise UsageError(f"{name}: is damaged at {place}; `mock-central serve --usage FILE` writes a new one") from None
     return found
 
 

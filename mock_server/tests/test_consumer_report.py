@@ -349,14 +349,26 @@ def test_all_formats_report_the_same(tmp_path):
         ("[" * 100_000, "cannot be read: is nested too deeply"),
         (f"[{'9' * 5000}]", "cannot be read: has a number with too many digits"),
         ("[]", "is not what `serve --usage` writes"),
-        ('{"format": "mock-central usage", "version": 1}', "cannot be read: KeyError"),
+        ('{"format": "mock-central usage", "version": 1}', "is damaged at $.requests;"),
         (
             '{"format": "mock-central usage", "version": 1, "requests": [], "warnings": [], "survived": {"a": 1e999}}',
             "cannot be read: $.survived.a: is inf, which JSON has no number for",
         ),
         (
             '{"format": "mock-central usage", "version": 1, "requests": [3], "warnings": [], "survived": {}}',
-            "TypeError",
+            "is damaged at $.requests[0]; `mock-central serve --usage FILE` writes a new one",
+        ),
+        (
+            '{"format": "mock-central usage", "version": 1, "requests": [], "warnings": [{}], "survived": {}}',
+            "is damaged at $.warnings[0];",
+        ),
+        (
+            '{"format": "mock-central usage", "version": 1, "requests": null, "warnings": [], "survived": {}}',
+            "is damaged at $.requests;",
+        ),
+        (
+            '{"format": "mock-central usage", "version": 1, "requests": [], "warnings": [], "survived": [1]}',
+            "is damaged at $.survived;",
         ),
     ],
 )

@@ -181,6 +181,37 @@ def test_other_headers_are_shown(name):
     assert CANARY not in REDACTION.header(name, f"http://u:{CANARY}@x/")
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (f'Bearer tok="{CANARY}"', 'Bearer tok="******"'),
+        (f'Bearer realm="a tok=", tok="{CANARY}"', 'Bearer realm="a tok=", tok="******"'),
+        (f'Bearer x-realm="a\\"{CANARY}", error="b"', 'Bearer x-realm="******", error="b"'),
+        (f'Digest Realm = "a", nonce="{CANARY}', 'Digest Realm = "a", nonce="******"'),
+        ('Bearer charset="UTF-8", error_description="no, expired 5", scope="a:b", title="t"', None),
+    ],
+)
+@pytest.mark.parametrize("name", ["www-authenticate", "proxy-authenticate"])
+def test_a_challenge_shows_only_parameters_that_hold_no_credential(name, value, shown):
+    assert REDACTION.header(name, value) == (shown or value)
+
+
+@pytest.mark.parametrize("name", ["location", "content-location", "referer"])
+@pytest.mark.parametrize("mark", ["?", "#", "?a=b&", "?a=b#"])
+@pytest.mark.parametrize("key", ["code", "state", "c%6Fde", "State"])
+def test_a_login_code_in_a_url_is_hidden(name, mark, key):
+    url = "http://u:{}@h/{}{}={}&b=c"
+    assert REDACTION.header(name, url.format("p?w", mark, key, CANARY)) == url.format("x", mark, key, "******").replace(
+        "u:x", "******"
+    )
+    assert REDACTION.query(f"a=b&{key}={CANARY}") == f"a=b&{key}=******"
+
+
+@pytest.mark.parametrize("value", ["/v1/imageintegrations/7?a=b%20c&d#e", "http://h/code=1?zipcode=2&codes=3", ""])
+def test_a_url_without_a_credential_is_shown_unchanged(value):
+    assert REDACTION.header("location", value) == value
+
+
 # -- the journal ------------------------------------------------------------------------------------------
 
 
