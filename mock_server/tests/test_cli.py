@@ -33,6 +33,9 @@ CONTRACT = contracts.load()
 
 
 def run(*words, **environment):
+    """Run a command; `serve` chooses a free port unless a file of settings may name one."""
+    if "--config" not in words and "MOCK_CENTRAL_CONFIG" not in environment:
+        environment = {"MOCK_CENTRAL_PORT": "0"} | environment
     return CliRunner().invoke(main, words, env=environment, prog_name="mock-central")
 
 
