@@ -122,7 +122,7 @@ class Settings:
     """Certificate authority (PEM) that /__admin/ca.pem offers to clients. `serve --tls` sets it."""
 
     cors: str | None = None
-    """Allow cross-origin requests from pages of this origin (* allows any)."""
+    """Allow cross-origin requests from pages of this one origin (* allows any)."""
     companions: bool = True
     """Answer the other paths that the web UI and scripts need, such as login and version (see `companions`)."""
     permissions: tuple[str, ...] = ()

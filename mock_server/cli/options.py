@@ -265,6 +265,13 @@ class Serve(click.Command):
         context.meta["mock_central.words"] = words
         return context
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. A second --cors is refused; of other options the last one counts, as in a container."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        if [each.name for each in given].count("cors") > 1:
+            raise click.UsageError("--cors: is given twice; it takes one origin", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Serve."""
         with _no_userinfo_in_errors():

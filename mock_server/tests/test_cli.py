@@ -109,6 +109,7 @@ def test_commands_print_the_tables_of_the_contract():
         (("--read-only-token", "two words"), "--read-only-token"),
         (("--no-role-token", "mock-admin-token"), "--no-role-token: is the same as admin_token"),
         (("--basic", ":word"), "is not USER:PASSWORD"),
+        (("--cors", "http://a", "--cors=http://b"), "Error: --cors: is given twice; it takes one origin"),
         (("--cors", "localhost:5173"), "http://localhost:5173"),
         (("--cors", "http://localhost:5173/"), "give http://localhost:5173"),
         (("--upstream", "http://a b"), "--upstream: 'http://a b' is not the URL of a server"),
