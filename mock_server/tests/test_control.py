@@ -271,6 +271,9 @@ def test_an_invalid_query_is_refused(api, query):
     ("call", "message"),
     [
         ("requests?limit=1.5", "?limit=1.5: is not a whole number"),
+        ("requests?limit=-1", "?limit=-1: is below 0"),
+        ("requests?limit=-0", "?limit=-0: is not a whole number"),
+        ("requests/wait?count=-02", "?count=-02: is below 0"),
         ("requests?limit=1000000000", "?limit=1000000000: is above 999999999"),
         ("requests/wait?count=0.5", "?count=0.5: is not a whole number"),
         ("requests/stream?since=1.5", "?since=1.5: is not a whole number"),
