@@ -266,7 +266,9 @@ def test_every_setting_has_its_documentation_below_it():
         ("config = 'x'", "unknown key 'config'"),
         ("[serve]\nport = 7001", "[serve]: options are top-level keys; remove this line"),
         ("port =", "Invalid value"),
-        ('port = "x"', "'x'"),
+        ('port = "x"', "'x' is not a whole number from 0 to 65535"),
+        ("journal = -1", "-1 is not a whole number of at least 0"),
+        ('strict = "maybe"', "'maybe' is not true or false"),
         ("port = true", "port: True cannot be true or false"),
         ("strict = 1", "strict: 1 is not true or false"),
         ("central_version = 4.10", "central_version: 4.1 is not a string; put it in quotes"),
@@ -322,7 +324,22 @@ def test_an_invalid_value_is_reported_with_its_source(tmp_path):
     for name, value in (("PORT", "tcp://10.0.0.1:8080"), ("FAULT", "code=100"), ("UPSTREAM", "x"), ("SCENARIO", "x")):
         message = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.rstrip()
         assert message.endswith(f"(the variable MOCK_CENTRAL_{name})")
-    assert run("serve", "--port", "x").output.rstrip().endswith("range")
+    assert run("serve", "--port", "x").output.rstrip().endswith("whole number from 0 to 65535")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "abc", "'abc' is not a whole number from 0 to 65535"),
+        ("JOURNAL", "-1", "'-1' is not a whole number of at least 0"),
+        ("SANDBOX_TTL", "soon", "soon is not a number of seconds, such as 60"),
+        ("AUTH", "maybe", "'maybe' is not true or false"),
+        ("COMPANIONS", "maybe", "'maybe' is not true or false"),
+    ],
+)
+def test_a_variable_of_the_wrong_type_is_told_the_right_one(name, value, message):
+    last = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.splitlines()[-1]
+    assert last.endswith(f": {message} (the variable MOCK_CENTRAL_{name})")
 
 
 GROUPS = (
