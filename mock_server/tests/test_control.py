@@ -196,6 +196,8 @@ def test_a_body_that_nests_too_deep_is_refused(method, path, levels):
         ("PUT", "/scenario", {"scenario": "many:" + "9" * 5000}, "the number is not between 0 and"),
         ("PUT", "/scenario", {"scenario": "many:\u0663"}, "the number is not between 0 and"),
         ("PUT", "/mutants", {"mutants": ["name-uniqe"]}, "did you mean"),
+        ("PUT", "/state", {"integrations": []}, "property; export a state with GET /__admin/state"),
+        ("PUT", "/state", {"format": "x", "version": 1}, "property; export a state with GET /__admin/state"),
     ],
 )
 def test_an_invalid_number_is_refused(api, method, path, body, named):
