@@ -122,7 +122,7 @@ class Settings:
     """Certificate authority (PEM) that /__admin/ca.pem offers to clients. `serve --tls` sets it."""
 
     cors: str | None = None
-    """Allow cross-origin requests from pages of this origin (* allows any)."""
+    """Allow cross-origin requests from pages of this one origin (* allows any)."""
     companions: bool = True
     """Answer the other paths that the web UI and scripts need, such as login and version (see `companions`)."""
     permissions: tuple[str, ...] = ()
@@ -309,7 +309,7 @@ def server_url(text: str, *schemes: str) -> SplitResult | None:
 def _check_store(settings: Settings) -> None:
     if settings.store == MEMORY:
         if settings.store_prefix != _STORE_PREFIX:
-            raise ValueError(f"store_prefix: {settings.store_prefix!r} needs store; give its URL, too")
+            raise ValueError(f"store_prefix: {settings.store_prefix!r} needs a Redis as the store; give its URL, too")
         return
     parts = server_url(settings.store, "redis", "rediss")
     if parts is not None:
@@ -376,13 +376,15 @@ def _check_needs(settings: Settings) -> None:
     if settings.upstream is not None:
         _check_upstream(settings.upstream)
     elif settings.upstream_paths:
-        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} needs upstream; give its URL, too")
+        raise ValueError(f"upstream_paths: {settings.upstream_paths[0]} needs an upstream; give its URL, too")
     elif settings.upstream_ca is not None:
-        raise ValueError(f"upstream_ca: {settings.upstream_ca} needs upstream; give its URL, too")
+        raise ValueError(f"upstream_ca: {settings.upstream_ca} needs an upstream; give its URL, too")
     elif settings.upstream_insecure:
-        raise ValueError("upstream_insecure: needs upstream; give its URL, too")
+        raise ValueError("upstream_insecure: needs an upstream; give its URL, too")
     if settings.strict and settings.validation == "none":
         raise ValueError("strict: needs validation; choose the validation fast or full")
+    if settings.control_token is not None and not settings.control:
+        raise ValueError("control_token: needs the control calls; do not turn them off")
     if settings.permissions and not settings.companions:
         raise ValueError(f"permissions: {settings.permissions[0]} needs the companions; do not turn them off")
 

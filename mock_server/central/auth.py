@@ -44,7 +44,9 @@ class Credentials:
         by_token: dict[str, str] = {}
         for name, token in tokens.items():
             if other := by_token.get(token):
-                raise ValueError(f"{name}: is the same as {other}; give each token a different value")
+                raise ValueError(
+                    f"{name}: is the same as the {other.replace('_', ' ')}; give each token a different value"
+                )
             by_token[token] = name
 
 

@@ -66,16 +66,40 @@ class Option(click.Option):
         """The environment variable of this option."""
         return f"{ENVIRONMENT}_{str(self.name).upper()}"
 
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Convert a value; the error of a flag is that of TOML, without the synonyms that variables may have."""
+        try:
+            return super().type_cast_value(ctx, value)
+        except click.BadParameter:
+            if self.is_flag:
+                raise click.BadParameter(f"{value!r} is not true or false", ctx, self) from None
+            raise
+
+
+class _Whole(click.IntRange):
+    """A whole number of at least 0."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Refuse other values in plain words: click calls this an integer range."""
+        try:
+            return int(super().convert(value, param, ctx))
+        except click.BadParameter:
+            limits = f"of at least {self.min}" if self.max is None else f"from {self.min} to {self.max}"
+            self.fail(f"{value!r} is not a whole number {limits}", param, ctx)
+
 
 class _Seconds(click.FloatRange):
     """A finite number of seconds."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Refuse infinity and NaN, which `FloatRange` accepts."""
-        seconds = float(super().convert(value, param, ctx))
-        if not math.isfinite(seconds):
+        try:
+            is_number = math.isfinite(float(value))
+        except (ValueError, OverflowError):
+            is_number = False
+        if not is_number:
             self.fail(f"{value} is not a number of seconds, such as 60", param, ctx)
-        return seconds
+        return float(super().convert(value, param, ctx))
 
 
 class _Several(click.types.StringParamType):
@@ -265,6 +289,13 @@ class Serve(click.Command):
         context.meta["mock_central.words"] = words
         return context
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. A second --cors is refused; of other options the last one counts, as in a container."""
+        _, _, given = self.make_parser(ctx).parse_args(list(args))
+        if [each.name for each in given].count("cors") > 1:
+            raise click.UsageError("--cors: is given twice; it takes one origin", ctx)
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Serve."""
         with _no_userinfo_in_errors():
@@ -295,7 +326,7 @@ def place_of(context: click.Context, option: Option) -> str:
 
 OPTIONS: tuple[Option, ...] = (
     Option(["--host"], SERVER, default="127.0.0.1", metavar="NAME", help="Listen on this address; 0.0.0.0 means all."),
-    Option(["--port"], SERVER, default=8080, type=click.IntRange(0, 65535), metavar="PORT",
+    Option(["--port"], SERVER, default=8080, type=_Whole(0, 65535), metavar="PORT",
            help="Listen on this port; 0 chooses a free one."),
     _setting("allow_hosts", SERVER, metavar="NAME"),
     Option(["--tls"], SERVER, is_flag=True, default=False, help="Serve HTTPS with a certificate made at the start."),
@@ -335,13 +366,13 @@ OPTIONS: tuple[Option, ...] = (
     _setting("mutants", FAULTS, metavar="NAME", callback=_known_mutants, shell_complete=_complete_mutant),
     _setting("registry_tests", REGISTRY_TESTS, metavar="'HOST=OUTCOME …'", also=f"Outcomes: {', '.join(OUTCOMES)}."),
     _setting("sandbox_ttl", SANDBOXES, type=_Seconds(0.1), metavar="SECONDS"),
-    _setting("max_sandboxes", SANDBOXES, type=click.IntRange(0), metavar="NUMBER"),
+    _setting("max_sandboxes", SANDBOXES, type=_Whole(0), metavar="NUMBER"),
     _setting("control", CONTROL),
     Option(["--control-token-file"], CONTROL, type=READABLE, callback=_holds_token, metavar="FILE",
            help="Require the bearer token in this file for control calls."),
     Option(["--usage"], CONTROL, type=WRITABLE, metavar="FILE",
            help="Keep usage counts for `mock-central report` in this file, over restarts."),
-    _setting("journal", CONTROL, type=click.IntRange(0), metavar="NUMBER"),
+    _setting("journal", CONTROL, type=_Whole(0), metavar="NUMBER"),
     _setting("cors", PROXY, metavar="ORIGIN"),
     _setting("companions", PROXY),
     _setting("permissions", PROXY, metavar="RESOURCE=ACCESS"),
@@ -383,7 +414,7 @@ def settings_of(context: click.Context) -> Settings:
         )
     except ValueError as error:
         name, colon, rest = str(error).partition(": ")
-        option = options.get(name)
+        option = options.get("control_token_file" if name == "control_token" else name)
         if option is None or not colon:
             raise click.UsageError(str(error)) from None
         raise click.UsageError(f"{option.opts[0]}: {rest}{place_of(context, option)}") from None

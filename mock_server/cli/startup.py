@@ -129,6 +129,8 @@ def require_writable(option: str, file: Path) -> None:
     try:
         with tempfile.TemporaryFile(dir=file.parent):
             return
+    except FileNotFoundError:
+        raise click.BadParameter(f"{file}: the folder {file.parent} does not exist", param_hint=option) from None
     except OSError as error:
         raise click.BadParameter(f"{file}: cannot be written: {error.strerror or error}", param_hint=option) from None
 

@@ -6,6 +6,7 @@ import logging
 
 from mock_server.central.errors import Refusal, Rules
 from mock_server.central.rendering import AnswerContractError, Rendering
+from mock_server.gateway.cors import warn_refused
 from mock_server.gateway.encoding import JSON_HEADERS, RULE_HEADER, TEXT_HEADERS, header_text
 from mock_server.gateway.exchange import Exchange, Proceed
 from mock_server.gateway.messages import BodyTooLongError, Response
@@ -45,8 +46,7 @@ class AnswerErrors:
     def refuse(self, exchange: Exchange, refusal: Refusal) -> Response:
         """Return the answer to a refused request, and note the refusal in the exchange."""
         if self.explain_preflights and exchange.request.is_preflight:
-            origin = header_text(exchange.request.headers.get("origin", "another origin"))
-            log.warning("refused a cross-origin call from a page of %s; --cors %s allows it", origin, origin)
+            warn_refused(exchange.request)
         exchange.rule = refusal.rule
         exchange.is_logged = True
         return self.answer(refusal)

@@ -110,10 +110,14 @@ def test_commands_print_the_tables_of_the_contract():
         (("--mutant", "zzz"), "'zzz'; `mock-central mutants`"),
         (("--admin-token", ""), "--admin-token"),
         (("--read-only-token", "two words"), "--read-only-token"),
-        (("--no-role-token", "mock-admin-token"), "--no-role-token: is the same as admin_token"),
+        (("--no-role-token", "mock-admin-token"), "--no-role-token: is the same as the admin token"),
         (("--basic", ":word"), "is not USER:PASSWORD"),
+        (("--cors", "http://a", "--cors=http://b"), "Error: --cors: is given twice; it takes one origin"),
         (("--cors", "localhost:5173"), "http://localhost:5173"),
         (("--cors", "http://localhost:5173/"), "give http://localhost:5173"),
+        (("--upstream-path", "/x*"), "--upstream-path: /x* needs an upstream; give its URL, too"),
+        (("--upstream-insecure",), "--upstream-insecure: needs an upstream; give its URL, too"),
+        (("--store-prefix", "a"), "--store-prefix: 'a' needs a Redis as the store; give its URL, too"),
         (("--upstream", "http://a b"), "--upstream: 'http://a b' is not the URL of a server"),
         (("--upstream", "central.example.com"), "--upstream: 'central.example.com'"),
         (("--host", "192.0.2.1"), "--host: 192.0.2.1 is not an address of this machine; choose one"),
@@ -132,6 +136,17 @@ def test_a_wrong_option_is_one_clear_line(words, named):
     assert result.exit_code in (1, 2)
     assert named in result.output.splitlines()[-1]
     assert "Traceback" not in result.output
+
+
+def test_a_token_needs_the_control_calls(tmp_path):
+    file = tmp_path / "token"
+    file.write_text("secret")
+    result = run("serve", "--no-control", MOCK_CENTRAL_CONTROL_TOKEN_FILE=str(file))
+    assert result.exit_code == 2
+    assert result.output.splitlines()[-1] == (
+        "Error: --control-token-file: needs the control calls; do not turn them off"
+        " (the variable MOCK_CENTRAL_CONTROL_TOKEN_FILE)"
+    )
 
 
 def test_the_error_for_a_taken_port_says_what_to_do():
@@ -254,7 +269,9 @@ def test_every_setting_has_its_documentation_below_it():
         ("config = 'x'", "unknown key 'config'"),
         ("[serve]\nport = 7001", "[serve]: options are top-level keys; remove this line"),
         ("port =", "Invalid value"),
-        ('port = "x"', "'x'"),
+        ('port = "x"', "'x' is not a whole number from 0 to 65535"),
+        ("journal = -1", "-1 is not a whole number of at least 0"),
+        ('strict = "maybe"', "'maybe' is not true or false"),
         ("port = true", "port: True cannot be true or false"),
         ("strict = 1", "strict: 1 is not true or false"),
         ("central_version = 4.10", "central_version: 4.1 is not a string; put it in quotes"),
@@ -310,7 +327,22 @@ def test_an_invalid_value_is_reported_with_its_source(tmp_path):
     for name, value in (("PORT", "tcp://10.0.0.1:8080"), ("FAULT", "code=100"), ("UPSTREAM", "x"), ("SCENARIO", "x")):
         message = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.rstrip()
         assert message.endswith(f"(the variable MOCK_CENTRAL_{name})")
-    assert run("serve", "--port", "x").output.rstrip().endswith("range")
+    assert run("serve", "--port", "x").output.rstrip().endswith("whole number from 0 to 65535")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "abc", "'abc' is not a whole number from 0 to 65535"),
+        ("JOURNAL", "-1", "'-1' is not a whole number of at least 0"),
+        ("SANDBOX_TTL", "soon", "soon is not a number of seconds, such as 60"),
+        ("AUTH", "maybe", "'maybe' is not true or false"),
+        ("COMPANIONS", "maybe", "'maybe' is not true or false"),
+    ],
+)
+def test_a_variable_of_the_wrong_type_is_told_the_right_one(name, value, message):
+    last = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.splitlines()[-1]
+    assert last.endswith(f": {message} (the variable MOCK_CENTRAL_{name})")
 
 
 GROUPS = (

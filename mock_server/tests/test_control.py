@@ -196,6 +196,8 @@ def test_a_body_that_nests_too_deep_is_refused(method, path, levels):
         ("PUT", "/scenario", {"scenario": "many:" + "9" * 5000}, "the number is not between 0 and"),
         ("PUT", "/scenario", {"scenario": "many:\u0663"}, "the number is not between 0 and"),
         ("PUT", "/mutants", {"mutants": ["name-uniqe"]}, "did you mean"),
+        ("PUT", "/state", {"integrations": []}, "property; export a state with GET /__admin/state"),
+        ("PUT", "/state", {"format": "x", "version": 1}, "property; export a state with GET /__admin/state"),
     ],
 )
 def test_an_invalid_number_is_refused(api, method, path, body, named):
@@ -271,6 +273,9 @@ def test_an_invalid_query_is_refused(api, query):
     ("call", "message"),
     [
         ("requests?limit=1.5", "?limit=1.5: is not a whole number"),
+        ("requests?limit=-1", "?limit=-1: is below 0"),
+        ("requests?limit=-0", "?limit=-0: is not a whole number"),
+        ("requests/wait?count=-02", "?count=-02: is below 0"),
         ("requests?limit=1000000000", "?limit=1000000000: is above 999999999"),
         ("requests/wait?count=0.5", "?count=0.5: is not a whole number"),
         ("requests/stream?since=1.5", "?since=1.5: is not a whole number"),

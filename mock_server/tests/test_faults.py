@@ -252,6 +252,7 @@ def test_a_preference_comes_before_the_faults():
         ("PostImageIntegration code", "KEY=VALUE"),
         ("code=503 times=0", "above 0"),
         ("code=503 every=x", "every=x: is not a whole number"),
+        ("code=503 every=-1", "every=-1: is below 0"),
         ("code=503 times=1000000000", "times=1000000000: is above 999999999"),
         ("name='x code=503", "quot"),
         ("code=100", "between 200 and 599"),

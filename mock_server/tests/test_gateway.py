@@ -463,6 +463,22 @@ def test_an_asterisk_does_not_allow_control_calls():
     assert allow_origin("http://page", FINE)(asked).status == 204
 
 
+@pytest.mark.parametrize(
+    ("allowed", "headers", "named"),
+    [
+        ("http://other", PREFLIGHT, "http://page"),
+        ("http://other", {"access-control-request-method": "PUT"}, "another origin"),
+        ("http://other", {"origin": "http://page"}, ""),
+        ("http://page", PREFLIGHT, ""),
+        ("*", PREFLIGHT, ""),
+    ],
+)
+def test_a_preflight_of_another_origin_is_logged_with_a_fix(caplog, allowed, headers, named):
+    allow_origin(allowed, FINE)(exchange("OPTIONS", headers=headers))
+    fix = f"refused a cross-origin call from a page of {named}; --cors {named} allows it"
+    assert caplog.messages == ([fix] if named else [])
+
+
 # -- encoding ----------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,12 @@ def test_many_has_the_given_number(number):
         assert {each["type"] for each in listed} == {*CREATABLE}
 
 
+def test_the_title_says_the_number_that_is_left_out():
+    numbered = [each for each in scenarios.known().values() if each.number]
+    assert [each.name for each in numbered if f"({each.number} without a number)" in each.title] == ["many"]
+    assert len(numbered) == 1
+
+
 def test_ids_are_the_same_at_each_start():
     one, two = Api(scenario="many:5").list(), Api(scenario="many:5").list()
     assert [each["id"] for each in one] == [each["id"] for each in two]

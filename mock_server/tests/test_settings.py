@@ -61,23 +61,28 @@ WRONG = {
     "mutants": ("name-unique", r"mutants: 'name-unique' is a single string; give a list, such as \['name-unique'\]"),
     "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
     "sandbox_ttl": (0, "sandbox_ttl: 0 is out of range; give seconds above 0 and up to 1000000000"),
+    "control_token": ("secret", "control_token: needs the control calls; do not turn them off$"),
     "journal": (-1, "journal: -1 is below 0; give 0 or more"),
     "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
     "store": ("memry", "store: is neither memory nor a URL such as redis://"),
-    "store_prefix": ("team-a", "store_prefix: 'team-a' needs store; give its URL, too"),
+    "store_prefix": ("team-a", "store_prefix: 'team-a' needs a Redis as the store; give its URL, too"),
     "cors": ("localhost", "cors: 'localhost' is not an origin .*; give one such as http://localhost"),
     "ui": (".", r"ui: \. has no index\.html; give the folder of a production build"),
     "upstream": ("x", "upstream: 'x' is not the URL of a server; give one such as https://"),
-    "upstream_ca": ("ca.pem", "upstream_ca: ca.pem needs upstream; give its URL"),
+    "upstream_ca": ("ca.pem", "upstream_ca: ca.pem needs an upstream; give its URL"),
     "strict": (True, "strict: .*; choose the validation fast or full"),
-    "upstream_insecure": (True, "upstream_insecure: needs upstream; give its URL"),
+    "upstream_insecure": (True, "upstream_insecure: needs an upstream; give its URL"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_an_error_names_setting_value_and_remedy(name):
     value, message = WRONG[name]
-    others = {"empty": {"scenario": "many:3"}, "strict": {"validation": "none"}}.get(name, {})
+    others = {
+        "empty": {"scenario": "many:3"},
+        "strict": {"validation": "none"},
+        "control_token": {"control": False},
+    }.get(name, {})
     with pytest.raises(ValueError, match=f"^{message}"):
         Settings(**{name: value}, **others)
 
@@ -92,7 +97,7 @@ def test_an_error_of_a_store_shows_no_password():
     ("name", "value", "message"),
     [
         ("admin_token", "two words", "is not a token; give one line of ASCII without spaces"),
-        ("no_role_token", "mock-admin-token", "is the same as admin_token; give each token a different value"),
+        ("no_role_token", "mock-admin-token", "is the same as the admin token; give each token a different value"),
     ],
 )
 def test_an_error_of_a_token_does_not_show_it(name, value, message):

@@ -198,7 +198,7 @@ def test_a_missing_file_is_reported(tmp_path, api):
     with pytest.raises(StateError, match="cannot be written"):
         write(tmp_path / "none" / "state.json", document([]))
     result = run("serve", "--save", str(tmp_path / "none" / "state.json"))
-    assert "cannot be written: No such file" in result.output
+    assert f"state.json: the folder {tmp_path / 'none'} does not exist" in result.output.splitlines()[-1]
 
 
 def test_a_category_without_a_name_survives():

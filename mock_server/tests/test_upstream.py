@@ -114,7 +114,7 @@ def test_only_the_listed_paths_are_forwarded(there):
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x needs upstream"),
+        ({"upstream_paths": ["/v1/x"]}, "upstream_paths: /v1/x needs an upstream"),
         ({"upstream": "http://x", "upstream_paths": ["v1"]}, "upstream_paths: 'v1': is not a path pattern"),
         ({"permissions": ["all=READ_ACCESS"], "companions": False}, "permissions: all=READ_ACCESS needs the comp"),
     ],

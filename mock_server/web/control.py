@@ -376,7 +376,9 @@ def _text(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _hint(error: jsonschema_rs.ValidationError) -> str:
-    """Return a hint to the known name that is most similar to an unknown one."""
+    """Return a hint to the known name that is most similar to an unknown one, or to the call that exports a state."""
+    if getattr(error.kind, "property", None) in document()["components"]["schemas"]["State"]["required"]:
+        return f"; export a state with GET {PREFIX}/state"
     unexpected = getattr(error.kind, "unexpected", None)
     if not unexpected:
         return ""
