@@ -383,8 +383,6 @@ def _check_needs(settings: Settings) -> None:
         raise ValueError("upstream_insecure: needs an upstream; give its URL, too")
     if settings.strict and settings.validation == "none":
         raise ValueError("strict: needs validation; choose the validation fast or full")
-    if settings.control_token is not None and not settings.control:
-        raise ValueError("control_token: needs the control calls; do not turn them off")
     if settings.permissions and not settings.companions:
         raise ValueError(f"permissions: {settings.permissions[0]} needs the companions; do not turn them off")
 

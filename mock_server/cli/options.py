@@ -414,7 +414,7 @@ def settings_of(context: click.Context) -> Settings:
         )
     except ValueError as error:
         name, colon, rest = str(error).partition(": ")
-        option = options.get("control_token_file" if name == "control_token" else name)
+        option = options.get(name)
         if option is None or not colon:
             raise click.UsageError(str(error)) from None
         raise click.UsageError(f"{option.opts[0]}: {rest}{place_of(context, option)}") from None

@@ -138,17 +138,6 @@ def test_a_wrong_option_is_one_clear_line(words, named):
     assert "Traceback" not in result.output
 
 
-def test_a_token_needs_the_control_calls(tmp_path):
-    file = tmp_path / "token"
-    file.write_text("secret")
-    result = run("serve", "--no-control", MOCK_CENTRAL_CONTROL_TOKEN_FILE=str(file))
-    assert result.exit_code == 2
-    assert result.output.splitlines()[-1] == (
-        "Error: --control-token-file: needs the control calls; do not turn them off"
-        " (the variable MOCK_CENTRAL_CONTROL_TOKEN_FILE)"
-    )
-
-
 def test_the_error_for_a_taken_port_says_what_to_do():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

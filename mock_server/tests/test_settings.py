@@ -61,7 +61,6 @@ WRONG = {
     "mutants": ("name-unique", r"mutants: 'name-unique' is a single string; give a list, such as \['name-unique'\]"),
     "registry_tests": (["x=y"], "registry_tests: 'x=y' is not HOST=OUTCOME; the outcome is one of pass, "),
     "sandbox_ttl": (0, "sandbox_ttl: 0 is out of range; give seconds above 0 and up to 1000000000"),
-    "control_token": ("secret", "control_token: needs the control calls; do not turn them off$"),
     "journal": (-1, "journal: -1 is below 0; give 0 or more"),
     "max_sandboxes": (-1, "max_sandboxes: -1 is below 0; give 0 or more"),
     "store": ("memry", "store: is neither memory nor a URL such as redis://"),
@@ -78,11 +77,7 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_an_error_names_setting_value_and_remedy(name):
     value, message = WRONG[name]
-    others = {
-        "empty": {"scenario": "many:3"},
-        "strict": {"validation": "none"},
-        "control_token": {"control": False},
-    }.get(name, {})
+    others = {"empty": {"scenario": "many:3"}, "strict": {"validation": "none"}}.get(name, {})
     with pytest.raises(ValueError, match=f"^{message}"):
         Settings(**{name: value}, **others)
 
