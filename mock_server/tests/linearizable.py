@@ -126,8 +126,10 @@ def body(name: str, mark: str) -> dict[str, Any]:
     return docker(name=name, clusterId=mark)
 
 
-def _rows(answer: Any) -> State:
-    return frozenset((each["id"], each["name"], each["clusterId"]) for each in answer.json["integrations"])
+def _rows(answer: Any) -> Any:
+    return answer.rule or frozenset(
+        (each["id"], each["name"], each["clusterId"]) for each in answer.json["integrations"]
+    )
 
 
 def _get(api: Api, id: str, _name: str, _mark: str) -> Any:
