@@ -35,14 +35,17 @@ test-heavy: $(FULL) ## Run the tests that take more than half a second of CPU
 test-fast: $(FULL) ## Run the tests that start no server (a minute of CPU)
 	$(BIN)/pytest --hypothesis-profile=fast -m "not served and not heavy and not slow and not timing" $(ARGS)
 
+# A machine may pause while a test measures time.
+failed-again = $(BIN)/pytest $(1) $(ARGS) || $(BIN)/pytest $(1) --last-failed $(ARGS)
+
 .PHONY: test-timing
 test-timing: $(FULL) ## Run the tests that measure time, one after the other; those that fail, once more
-	$(BIN)/pytest -m "timing and not slow" $(ARGS) || $(BIN)/pytest -m "timing and not slow" --last-failed $(ARGS)
+	$(call failed-again,-m "timing and not slow")
 
 .PHONY: test-all
 test-all: $(FULL) ## Run every test (a quarter of an hour and more)
 	$(BIN)/pytest -n auto -m "not timing" $(ARGS)
-	$(BIN)/pytest -m timing $(ARGS)
+	$(call failed-again,-m timing)
 
 .PHONY: check
 check: $(FULL) $(VENV)/.installed-tools ## Lint, check types, import rules, YAML, the Dockerfile, workflows and prose
