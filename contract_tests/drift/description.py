@@ -227,11 +227,7 @@ class Description:
         types = [str(each) for each in types if each != "null"]
         several = [part for _, part in parts if len(_alternatives(part)) > 1]
         if several and not types and not _implied(node):
-            new = {id(part): part for part in several if id(part) not in seen}
-            seen.update(new)
-            choices = [each for part in new.values() for each in _alternatives(part)[:_MOST_PARTS]]
-            shapes = [self._shape(each, seen, budget) for each in choices]
-            others = [each for each in shapes if each]
+            others = list(self._alternative_shapes(several, seen, budget))
             if not others:
                 return None
             nullable = nullable or any(each.nullable for each in others)
@@ -248,6 +244,15 @@ class Description:
             nullable=nullable,
             node=node,
         )
+
+    def _alternative_shapes(self, schemas: list[Node], seen: set[int], budget: Iterator[int]) -> Iterator[Shape]:
+        """Yield the shapes of the alternatives of schemas that are not in `seen` yet."""
+        new = {id(schema): schema for schema in schemas if id(schema) not in seen}
+        seen.update(new)
+        for schema in new.values():
+            for each in _alternatives(schema)[:_MOST_PARTS]:
+                if shape := self._shape(each, seen, budget):
+                    yield shape
 
     def _parts(self, schema: Node, depth: int) -> Iterator[tuple[str, Node]]:
         """Return all schemas that a schema consists of, the decisive one last, and the name it is referred to by."""

@@ -32,6 +32,8 @@ _USERINFO = re.compile(
 _LOGIN = ("code", "state")
 """Keys in the URL of a login that hold a credential, and that elsewhere have other meanings."""
 _URL_HEADERS = ("location", "content-location", "referer")
+_QUERY = re.compile("(?<=[?#])[^?#]+")
+"""The query of a URL, or its fragment."""
 _CHALLENGES = ("www-authenticate", "proxy-authenticate")
 _PARAMETER = re.compile(r"""([\w-]+)(\s*=\s*)"(?:[^"\\]|\\.)*(?:"|\\?$)""")
 _SHOWN_PARAMETERS = ("realm", "charset", "error", "error_description", "scope", "title")
@@ -165,8 +167,7 @@ class Redaction:
         text = self.text(value)
         if name not in _URL_HEADERS:
             return text
-        first, *queries = re.split("([?#])", text)
-        return first + "".join(map(self.query, queries))
+        return _QUERY.sub(lambda found: self.query(found[0]), text)
 
 
 def _challenge_parameter(found: re.Match[str]) -> str:
