@@ -42,11 +42,11 @@ _MOST_KINDS = 5
 """Number of kinds of requests that are sent again."""
 _LONG_BODY = 1_000_000
 _AGAIN = 3
-"""Number of times that a request is repeated that was slow once."""
+"""Number of times to repeat a request that was slow once."""
 _AGAIN_OFTEN = 9
-"""Number of times that a request is repeated whose kind was often slow, but perhaps not each time."""
+"""Number of times to repeat a request of a kind that was often slow; it need not be slow each time."""
 _CONFIRMED = 2
-"""Number of repeated requests that have to be slow."""
+"""Number of slow repetitions that confirm a slow answer."""
 _FEWEST = 3
 """Number of slow answers of one kind that suffice as evidence if none can be sent again."""
 _ENOUGH = 4
@@ -189,7 +189,10 @@ def _type_of(exchange: Exchange) -> str | None:
 
 
 def _check_none_above(central: Central, recorded: Recorded, limit: float) -> None:
-    """Check that no answer exceeded the limit while others were quick: again when repeated, or often one by one."""
+    """Check that no answer exceeded the limit while others were quick.
+
+    A late answer counts if similar requests are late again, or if many of its kind were.
+    """
     late: dict[str, list[Exchange]] = defaultdict(list)
     for each in recorded.exchanges:
         if each.elapsed > limit and recorded.stands_out(each):
@@ -259,16 +262,16 @@ def _named(kind: tuple[str, ...]) -> str:
 
 
 def _slow_again(central: Central, exchange: Exchange, limit: float, times: int, clients: int = 1) -> bool | None:
-    """Return whether two of several similar requests are slow again, or None if the budget has no room for them.
+    """Return whether similar requests are slow again, at least twice, or None if the budget has no room for them.
 
-    Each is sent by several clients at once. A cheap request before and one after show whether the machine is busy.
+    Each is sent by `clients` at once. Cheap requests before and after it show whether the machine is busy.
     """
-    slow = 0
+    slow, cheap = 0, [_cheap(central)] * clients
     try:
-        before = _seconds([_cheap(central)] * clients, central)
+        before = _seconds(central, cheap)
         for _ in central.cases(range(times)):
-            found = _seconds([_similar(central, exchange) for _ in range(clients)], central)
-            after = _seconds([_cheap(central)] * clients, central)
+            found = _seconds(central, [_similar(central, exchange) for _ in range(clients)])
+            after = _seconds(central, cheap)
             slow += found > max(limit, _BESIDE * max(before, after))
             if slow == _CONFIRMED:
                 return True
@@ -278,7 +281,7 @@ def _slow_again(central: Central, exchange: Exchange, limit: float, times: int, 
     return False
 
 
-def _seconds(sends: Sequence[Send], central: Central) -> float:
+def _seconds(central: Central, sends: Sequence[Send]) -> float:
     """Send requests at once and return the seconds of the slowest."""
     if len(sends) == 1:
         return sends[0]().elapsed

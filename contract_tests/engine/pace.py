@@ -64,7 +64,7 @@ class Pace:
         return max(1, math.floor(min(1 / self._slowest_interval, self.count / max(self.elapsed, 1.0))))
 
     def close(self) -> None:
-        """Begin the clean-up, which has a separate time budget."""
+        """Begin the clean-up, which has a separate time budget and its own allowance for waits."""
         self._deleted_at = time.monotonic()
         self._closing_until = self._deleted_at + _CLEAN_UP
         self._waited = 0.0

@@ -22,7 +22,7 @@ _UNSURE = ", which may be somebody else's: the answer to its create was lost"
 
 @dataclass(slots=True)
 class Cleaned:
-    """The result of a clean-up: integrations that could not be deleted, and those that are not the run's."""
+    """The result of a clean-up: the number of deletions, what could not be deleted, and what is not the run's."""
 
     deleted: int = 0
     left: list[str] = field(default_factory=list)

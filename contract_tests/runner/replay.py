@@ -132,7 +132,7 @@ def read(report: Path, name: str) -> Recorded:
 
 
 class _ReportError(ValueError):
-    """Says in a user's words what is wrong in a report."""
+    """The fault of a report, in a user's words."""
 
 
 def _read_json(report: Path) -> Any:

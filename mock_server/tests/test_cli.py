@@ -329,7 +329,7 @@ def test_an_invalid_value_is_reported_with_its_source(tmp_path):
         ("COMPANIONS", "maybe", "'maybe' is not true or false"),
     ],
 )
-def test_a_variable_of_the_wrong_type_is_told_the_right_one(name, value, message):
+def test_an_error_of_a_variable_names_the_expected_type(name, value, message):
     last = run("serve", **{f"MOCK_CENTRAL_{name}": value}).output.splitlines()[-1]
     assert last.endswith(f": {message} (the variable MOCK_CENTRAL_{name})")
 
